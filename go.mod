@@ -1,0 +1,3 @@
+module github.com/statvent/statvent
+
+go 1.26

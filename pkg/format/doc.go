@@ -1,0 +1,8 @@
+// Package format holds what statvent's programs say to each other: the model
+// of stats (Value, Stat, Distribution, Snapshot), their arithmetic (Combine)
+// and the formats that a snapshot travels in, one file for each.
+//
+// The plain format is a line a stat, "NAME: VALUE\n", and nothing else; it is
+// what a FIFO named <pid>.stats carries and what any language can write with a
+// printf. See AppendPlain and PlainParser.
+package format

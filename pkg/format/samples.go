@@ -1,0 +1,109 @@
+package format
+
+import (
+	"math"
+	"slices"
+	"strings"
+)
+
+// Mean stands in the place of a percentile and asks for the mean.
+const Mean = -1
+
+// A Label names one number computed from a distribution's samples.
+type Label struct {
+	Name       string
+	Percentile float64 // 0 to 100, or Mean
+}
+
+// DefaultLabels returns the labels that a distribution has unless it is given
+// others: median, 95th, 99th, 100th and mean.
+func DefaultLabels() []Label {
+	return []Label{
+		{"median", 50},
+		{"95th", 95},
+		{"99th", 99},
+		{"100th", 100},
+		{"mean", Mean},
+	}
+}
+
+// Samples is what is known of a distribution: its last recorded values and
+// what is computed from them.
+type Samples struct {
+	Count  int64   // how many values were ever recorded
+	Sum    Value   // the sum of all of them
+	Labels []Label // what is computed, from Window
+	Window []Value // the last values, oldest first
+}
+
+// A LabelValue is one computed number of a distribution.
+type LabelValue struct {
+	Label string
+	Value Value
+}
+
+// Compute returns the value of each label over the window: nothing if that is
+// empty. With n values sorted ascending, a percentile p is the value at index
+// max(0, floor(n*p/100) - 1), as it was in the first statvent; the mean is
+// their sum over n and always a float. One float in the window makes floats of
+// all percentiles.
+func (s *Samples) Compute() []LabelValue {
+	n := len(s.Window)
+	if n == 0 {
+		return nil
+	}
+	sorted := slices.Clone(s.Window)
+	if slices.ContainsFunc(sorted, Value.IsFloat) {
+		for i, v := range sorted {
+			sorted[i] = v.ToFloat()
+		}
+	}
+	slices.SortFunc(sorted, Value.Compare)
+	values := make([]LabelValue, len(s.Labels))
+	for i, label := range s.Labels {
+		values[i].Label = label.Name
+		if label.Percentile == Mean {
+			values[i].Value = mean(sorted)
+		} else {
+			values[i].Value = sorted[percentileIndex(n, label.Percentile)]
+		}
+	}
+	return values
+}
+
+// percentileIndex returns max(0, floor(n*p/100) - 1), kept inside of n values
+// whatever p is.
+func percentileIndex(n int, p float64) int {
+	rank := math.Floor(float64(n) * p / 100)
+	if !(rank > 1) { // NaN included
+		return 0
+	}
+	if rank > float64(n) {
+		return n - 1
+	}
+	return int(rank) - 1
+}
+
+func mean(values []Value) Value {
+	var sum Value
+	for _, v := range values {
+		sum = sum.Add(v)
+	}
+	return Float(sum.Float64() / float64(len(values)))
+}
+
+// ExpandLabel puts label in the place of each "{0}" of a distribution's name.
+func ExpandLabel(template, label string) string {
+	return strings.ReplaceAll(template, labelPlace, label)
+}
+
+// LabelTemplate returns name if it has a place for the label, "{0}", else name
+// with ".{0}" appended.
+func LabelTemplate(name string) string {
+	if strings.Contains(name, labelPlace) {
+		return name
+	}
+	return name + "." + labelPlace
+}
+
+const labelPlace = "{0}"

@@ -1,0 +1,158 @@
+package format
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A Value is an integer or a float. The two don't mix silently: an integer is
+// written without a point and keeps all of its 64 bits, and what was ever
+// touched by a float stays a float. The zero Value is the integer 0.
+type Value struct {
+	bits  uint64 // an int64, or a float64's bits
+	float bool
+}
+
+// Int returns the integer value i.
+func Int(i int64) Value { return Value{bits: uint64(i)} }
+
+// Float returns the float value f, which may be infinite or not a number.
+func Float(f float64) Value { return Value{bits: math.Float64bits(f), float: true} }
+
+// IsFloat tells whether v is a float.
+func (v Value) IsFloat() bool { return v.float }
+
+// Int64 returns v as an integer; a float loses what stands behind its point,
+// and one beyond the range of int64 yields the nearest end of that range
+// (NaN yields 0).
+func (v Value) Int64() int64 {
+	if !v.float {
+		return int64(v.bits)
+	}
+	switch f := v.Float64(); {
+	case f != f:
+		return 0
+	case f >= math.MaxInt64: // the constant rounds to 2^63, the first float beyond
+		return math.MaxInt64
+	case f <= math.MinInt64:
+		return math.MinInt64
+	default:
+		return int64(f)
+	}
+}
+
+// Float64 returns v as a float. Integers beyond 2^53 are rounded.
+func (v Value) Float64() float64 {
+	if v.float {
+		return math.Float64frombits(v.bits)
+	}
+	return float64(int64(v.bits))
+}
+
+// ToFloat returns v as a float value.
+func (v Value) ToFloat() Value { return Float(v.Float64()) }
+
+// Add returns v + w: an integer if both are and their sum fits int64, else a
+// float.
+func (v Value) Add(w Value) Value {
+	if v.float || w.float {
+		return Float(v.Float64() + w.Float64())
+	}
+	a, b := int64(v.bits), int64(w.bits)
+	sum := a + b
+	if (sum > a) != (b > 0) && b != 0 { // it wrapped around
+		return Float(float64(a) + float64(b))
+	}
+	return Int(sum)
+}
+
+// Compare orders values by size, NaN before everything else.
+func (v Value) Compare(w Value) int {
+	if !v.float && !w.float {
+		return cmp.Compare(int64(v.bits), int64(w.bits))
+	}
+	return cmp.Compare(v.Float64(), w.Float64())
+}
+
+// Append appends v as text. An integer has no point. A float is the shortest
+// text that reads back to the same float and always has a point, an exponent,
+// "inf" or "nan", so that its reader sees a float again. That is the text of
+// Python's repr, exponent from 1e16 on and below 1e-4 included.
+func (v Value) Append(b []byte) []byte {
+	if !v.float {
+		return strconv.AppendInt(b, int64(v.bits), 10)
+	}
+	f := v.Float64()
+	switch {
+	case f != f:
+		return append(b, "nan"...)
+	case math.IsInf(f, 1):
+		return append(b, "inf"...)
+	case math.IsInf(f, -1):
+		return append(b, "-inf"...)
+	}
+	if abs := math.Abs(f); abs != 0 && (abs < 1e-4 || abs >= 1e16) {
+		return strconv.AppendFloat(b, f, 'e', -1, 64)
+	}
+	start := len(b)
+	b = strconv.AppendFloat(b, f, 'f', -1, 64)
+	if slices.Contains(b[start:], '.') {
+		return b
+	}
+	return append(b, ".0"...)
+}
+
+// String returns the text that Append writes.
+func (v Value) String() string { return string(v.Append(nil)) }
+
+// ParseValue reads a decimal integer or float, as the plain format has them:
+// an optional sign, digits, a point, an exponent; inf, infinity and nan in any
+// case. An integer that doesn't fit int64 becomes the nearest float. Neither
+// hexadecimal nor digit separators are numbers here.
+func ParseValue(s string) (Value, error) {
+	if v, ok := parseShortInt(s); ok {
+		return v, nil
+	}
+	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+		return Int(i), nil
+	}
+	if strings.ContainsAny(s, "xX_") {
+		return Value{}, fmt.Errorf("not a number: %q", s)
+	}
+	if unsigned := strings.TrimLeft(s, "+-"); len(s)-len(unsigned) == 1 && strings.EqualFold(unsigned, "nan") {
+		s = unsigned // C's printf writes "-nan"
+	}
+	f, err := strconv.ParseFloat(s, 64)
+	if err != nil && !math.IsInf(f, 0) { // beyond the range of float64 is infinite, as in Python
+		return Value{}, fmt.Errorf("not a number: %q", s)
+	}
+	return Float(f), nil
+}
+
+// parseShortInt reads up to 18 digits, which can't overflow. Nearly every
+// value of a snapshot is one.
+func parseShortInt(s string) (Value, bool) {
+	digits, negative := s, false
+	if len(digits) > 0 && digits[0] == '-' {
+		digits, negative = digits[1:], true
+	}
+	if len(digits) == 0 || len(digits) > 18 {
+		return Value{}, false
+	}
+	var n int64
+	for i := range len(digits) {
+		c := digits[i] - '0'
+		if c > 9 {
+			return Value{}, false
+		}
+		n = n*10 + int64(c)
+	}
+	if negative {
+		n = -n
+	}
+	return Int(n), true
+}
