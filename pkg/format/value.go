@@ -64,7 +64,7 @@ func (v Value) Add(w Value) Value {
 	}
 	a, b := int64(v.bits), int64(w.bits)
 	sum := a + b
-	if (sum > a) != (b > 0) && b != 0 { // it wrapped around
+	if (sum > a) != (b > 0) { // it wrapped around
 		return Float(float64(a) + float64(b))
 	}
 	return Int(sum)
