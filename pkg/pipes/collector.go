@@ -1,0 +1,332 @@
+package pipes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+// CollectorOptions say what a Collector reads and how long it waits. Zero
+// values are replaced by the defaults.
+type CollectorOptions struct {
+	Dir        string        // the pipe directory; see Dir for what empty means
+	Deadline   time.Duration // how long a collection waits at the most; 500 ms
+	StaleAfter time.Duration // how long a plain pipe without its process is kept; 60 s
+	Limits     Limits        // what one source may send
+
+	// RemoveStale makes the Collector remove the pipes of processes that are
+	// gone, where it may: the files of a Publisher as soon as it is seen dead, a
+	// plain pipe when its pid is gone and nobody has answered for StaleAfter.
+	RemoveStale bool
+
+	// Select restricts the sources to those for which it says true; nil means
+	// all. The pid is 0 if unknown.
+	Select func(name string, pid int) bool
+}
+
+// What a Collector does unless it is told otherwise.
+const (
+	DefaultDeadline   = 500 * time.Millisecond
+	DefaultStaleAfter = time.Minute
+)
+
+// NewCollector returns a Collector, which remembers its sources from one
+// collection to the next. Close it when it isn't needed any more.
+func NewCollector(opts CollectorOptions) *Collector {
+	opts.Dir = Dir(opts.Dir)
+	if opts.Deadline == 0 {
+		opts.Deadline = DefaultDeadline
+	}
+	if opts.StaleAfter == 0 {
+		opts.StaleAfter = DefaultStaleAfter
+	}
+	opts.Limits = opts.Limits.withDefaults()
+	return &Collector{opts: opts, sources: make(map[string]*source)}
+}
+
+// A Collector reads all pipes of a directory at once. A source that doesn't
+// answer within the deadline is not waited for again until it has answered or
+// its pipe has changed; what it says late is taken into the collection that
+// comes next. So the slowness of a source costs itself and, once, one deadline.
+type Collector struct {
+	opts CollectorOptions
+
+	mu      sync.Mutex // guards sources; held for a whole collection
+	sources map[string]*source
+}
+
+// A source is what a Collector remembers of a pipe, by its stem.
+type source struct {
+	stem     string
+	liveIDs  []string  // of its .live files in the last listing
+	reading  *reading  // under way since this collection or an earlier one; else nil
+	answered bool      // it has answered once
+	missed   time.Time // since when it hasn't, zero if it did the last time
+	lastErr  error     // why it didn't, as far as that is known
+	slow     bool      // a collection waited for it in vain, and it hasn't answered since
+
+	// What its .live file says, as long as liveIDs stays the same.
+	saidIDs []string
+	pid     int
+	since   time.Time
+}
+
+// Collect reads all pipes and returns when each has answered or the deadline
+// has passed. Its error is that of the directory (fs.ErrNotExist where nobody
+// has published anything yet) or of ctx; a source's is in the Collection.
+// Collections are made one at a time.
+func (c *Collector) Collect(ctx context.Context) (*Collection, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	start := time.Now()
+	dir, err := openDirectory(c.opts.Dir)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.close()
+	l, err := dir.list()
+	if err != nil {
+		return nil, err
+	}
+	c.remember(dir, l)
+	if err := c.ask(ctx, dir, start); err != nil {
+		return nil, err
+	}
+	collection := &Collection{Dir: c.opts.Dir, Time: start}
+	for _, name := range l.other {
+		collection.PassedOver = append(collection.PassedOver, PassedOver{name, `its name does not end in "` + statsSuffix + `"`})
+	}
+	for _, s := range c.sources {
+		c.conclude(collection, dir, s)
+	}
+	if c.opts.RemoveStale {
+		dir.removeLitter(l.tmp, start)
+		for stem, ids := range l.live {
+			if _, ok := c.sources[stem]; !ok {
+				_, _ = dir.removeDead(stem, ids) // killed before it had a pipe, or after
+			}
+		}
+	}
+	collection.sort()
+	collection.Took = time.Since(start)
+	return collection, nil
+}
+
+// Close ends all readings that are still under way.
+func (c *Collector) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for stem := range c.sources {
+		c.forget(stem)
+	}
+}
+
+func (c *Collector) forget(stem string) {
+	if r := c.sources[stem].reading; r != nil {
+		r.cancel()
+	}
+	delete(c.sources, stem)
+}
+
+// remember brings the sources in line with a listing. One that isn't in it is
+// forgotten, unless it has answered in the meantime, or is a plain publisher
+// that was there the last time and lives: that has no pipe for a moment after
+// each reader.
+func (c *Collector) remember(dir *directory, l *listing) {
+	listed := make(map[string]bool, len(l.pipes))
+	for _, stem := range l.pipes {
+		listed[stem] = true
+		s := c.sources[stem]
+		if s == nil {
+			s = &source{stem: stem}
+		}
+		s.liveIDs = l.live[stem]
+		if c.opts.Select != nil && !c.opts.Select(stem, s.findPID(dir)) {
+			continue
+		}
+		c.sources[stem] = s
+	}
+	for stem, s := range c.sources {
+		if listed[stem] {
+			continue
+		}
+		late := s.reading != nil && s.reading.finished() && s.reading.err == nil
+		comesBack := s.answered && s.missed.IsZero() && len(s.liveIDs) == 0 && pidLives(stem)
+		if !late && !comesBack {
+			c.forget(stem)
+		}
+	}
+}
+
+// pidLives tells whether the pid that the stem names is that of a process.
+func pidLives(stem string) bool {
+	pid, ok := stemPID(stem)
+	return ok && processExists(pid)
+}
+
+// findPID returns the pid that the publisher says it has, else the one that its
+// pipe is named after, else 0.
+func (s *source) findPID(dir *directory) int {
+	if !slices.Equal(s.saidIDs, s.liveIDs) {
+		if pipe, err := statAt(dir.fd, statsName(s.stem)); err == nil {
+			s.pid, s.since = dir.livePID(s.stem, s.liveIDs, pipe)
+			s.saidIDs = s.liveIDs
+		}
+	}
+	if s.pid == 0 {
+		pid, _ := stemPID(s.stem)
+		return pid
+	}
+	return s.pid
+}
+
+// ask starts a reading of each source that has none under way, and waits for
+// those that are expected to answer.
+func (c *Collector) ask(ctx context.Context, dir *directory, start time.Time) error {
+	deadline := start.Add(c.opts.Deadline)
+	var awaited []*reading
+	for _, s := range c.sources {
+		if s.reading != nil && s.hasFreshPipe(dir) {
+			s.reading.cancel()
+			s.reading, s.missed, s.slow, s.lastErr = nil, time.Time{}, false, nil
+		}
+		if s.reading == nil {
+			s.reading = s.newReading(dir, c.opts.Limits, deadline)
+			go s.reading.run()
+		}
+		if !s.slow {
+			awaited = append(awaited, s.reading)
+		}
+	}
+	timer := time.NewTimer(time.Until(deadline))
+	defer timer.Stop()
+	for _, r := range awaited {
+		select {
+		case <-r.done:
+		case <-timer.C:
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// hasFreshPipe tells whether the reading under way is of a pipe that has been
+// replaced since, so that nobody will answer it.
+func (s *source) hasFreshPipe(dir *directory) bool {
+	if s.reading.finished() {
+		return false // it came late: that is its answer
+	}
+	reads := s.reading.currentPipe()
+	now, err := statAt(dir.fd, statsName(s.stem))
+	return err == nil && reads.id != (fileID{}) && now.id != reads.id
+}
+
+// newReading returns a reading of the source as it is known now: what it holds
+// isn't shared with later collections.
+func (s *source) newReading(dir *directory, limits Limits, deadline time.Time) *reading {
+	r := newReading(dir.share(), statsName(s.stem), limits, deadline)
+	stem, ids := s.stem, s.liveIDs
+	if len(ids) == 0 {
+		r.hopeful = func() bool { return pidLives(stem) }
+	} else {
+		r.dead = func(pipe fileInfo) bool { return r.dir.liveness(stem, ids, pipe) == dead }
+	}
+	return r
+}
+
+// conclude says what became of a source in this collection.
+func (c *Collector) conclude(collection *Collection, dir *directory, s *source) {
+	r := s.reading
+	pipe := r.currentPipe()
+	out := Source{
+		Name: s.stem,
+		Path: filepath.Join(c.opts.Dir, statsName(s.stem)),
+		PID:  s.findPID(dir),
+		UID:  int(pipe.uid),
+	}
+	if s.pid != 0 {
+		out.Since = s.since
+	}
+	err := s.lastErr
+	if r.finished() {
+		s.reading = nil
+		err = r.err
+	} else if err == nil || !s.slow {
+		err = errNoReply
+	}
+	switch {
+	case err == nil:
+		s.answered, s.slow, s.missed = true, false, time.Time{}
+		out.State, out.Snapshot, out.At = Live, r.snapshot, r.at
+	case errors.Is(err, fs.ErrNotExist):
+		c.forget(s.stem) // it has ended, cleanly
+		return
+	case errors.Is(err, errNotFIFO):
+		c.forget(s.stem)
+		collection.PassedOver = append(collection.PassedOver,
+			PassedOver{statsName(s.stem), "it is " + pipe.kind() + ", not a named pipe"})
+		return
+	default:
+		if s.missed.IsZero() {
+			s.missed = collection.Time
+		}
+		s.lastErr = err
+		s.slow = s.slow || errors.Is(err, errNoReply) || errors.Is(err, errBusy)
+		c.diagnose(&out, dir, s, pipe, err)
+	}
+	collection.Sources = append(collection.Sources, out)
+}
+
+// diagnose says why a source has no snapshot, and removes its pipe where its
+// process is gone.
+func (c *Collector) diagnose(out *Source, dir *directory, s *source, pipe fileInfo, err error) {
+	noReply := errors.Is(err, errNoReply) || errors.Is(err, errBusy) || errors.Is(err, errDead)
+	out.State, out.Err = Failed, err
+	if !noReply {
+		return
+	}
+	out.State = Unresponsive
+	switch {
+	case errors.Is(err, errNoReply):
+		out.Err = fmt.Errorf("no answer within %v", c.opts.Deadline)
+	case errors.Is(err, errBusy):
+		out.Err = fmt.Errorf("no answer within %v: %w", c.opts.Deadline, errBusy)
+	}
+	switch dir.liveness(s.stem, s.liveIDs, pipe) {
+	case alive:
+		return
+	case dead:
+		out.State, out.Err = Stale, errDead
+		if c.opts.RemoveStale {
+			_, err := dir.removeDead(s.stem, s.liveIDs)
+			c.removed(out, err)
+		}
+		return
+	case unknown:
+	}
+	pid, ok := stemPID(s.stem)
+	if !ok || processExists(pid) {
+		return
+	}
+	out.Err = fmt.Errorf("%w, and no process %d is here", out.Err, pid)
+	if time.Since(s.missed) >= c.opts.StaleAfter {
+		out.State = Stale
+		if c.opts.RemoveStale {
+			c.removed(out, dir.remove(statsName(s.stem), pipe.id))
+		}
+	}
+}
+
+// removed notes that a stale pipe can't be removed.
+func (c *Collector) removed(out *Source, err error) {
+	if err != nil {
+		out.Err = fmt.Errorf("%w; its pipe stays: %w", out.Err, err)
+	}
+}

@@ -1,0 +1,201 @@
+package pipes
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultDir is where pipes are unless something else is said.
+const DefaultDir = "/tmp/stats-pipe"
+
+// DirVariable is the environment variable that names another directory.
+const DirVariable = "STATVENT_PIPE_DIR"
+
+// Dir returns the pipe directory: path if it isn't empty, else what the
+// environment says, else DefaultDir.
+func Dir(path string) string {
+	if path == "" {
+		path = os.Getenv(DirVariable)
+	}
+	if path == "" {
+		path = DefaultDir
+	}
+	return filepath.Clean(path)
+}
+
+// ErrSymlink is the error of a pipe directory that is a symbolic link.
+var ErrSymlink = errors.New("is a symbolic link, which statvent does not follow")
+
+// A directory is the pipe directory, opened. What is done in it is done
+// through the descriptor, so that nobody who renames a parent can redirect it.
+type directory struct {
+	fd    int
+	path  string
+	users atomic.Int32 // beside the one who opened it; the last one closes fd
+}
+
+func openDirectory(path string) (*directory, error) {
+	fd, err := openDir(path)
+	if err != nil {
+		if info, statErr := statPath(path); statErr == nil && info.mode.Type() == fs.ModeSymlink {
+			err = ErrSymlink
+		}
+		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return &directory{fd: fd, path: path}, nil
+}
+
+// makeDirectory opens the directory and makes it if it isn't there.
+func makeDirectory(path string) (*directory, error) {
+	dir, err := openDirectory(path)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return dir, err
+	}
+	if err := makeDir(path); err != nil {
+		return nil, err
+	}
+	return openDirectory(path)
+}
+
+// share returns d for one more user, who closes it as well.
+func (d *directory) share() *directory {
+	d.users.Add(1)
+	return d
+}
+
+func (d *directory) close() {
+	if d.users.Add(-1) < 0 {
+		closeFD(d.fd)
+	}
+}
+
+// The names in a pipe directory.
+const (
+	statsSuffix = ".stats"
+	liveSuffix  = ".live"
+	tmpPrefix   = ".tmp-"
+)
+
+func statsName(stem string) string { return stem + statsSuffix }
+
+func liveName(stem, id string) string { return "." + stem + "." + id + liveSuffix }
+
+// tmpName returns a name for a file in the moment before it gets its own.
+func tmpName() string {
+	return tmpPrefix + strconv.Itoa(effectiveUID()) + "-" + newID()
+}
+
+const idLen = 16 // 64 bits in hex
+
+func newID() string {
+	var b [idLen / 2]byte
+	_, _ = rand.Read(b[:]) // never fails, says its documentation
+	return hex.EncodeToString(b[:])
+}
+
+// parseLiveName splits the name of a .live file into stem and id.
+func parseLiveName(name string) (stem, id string, ok bool) {
+	name, ok = strings.CutSuffix(name, liveSuffix)
+	if !ok || !strings.HasPrefix(name, ".") {
+		return "", "", false
+	}
+	dot := strings.LastIndexByte(name, '.')
+	stem, id = name[1:max(dot, 1)], name[dot+1:]
+	if _, err := hex.DecodeString(id); err != nil || len(id) != idLen || stem == "" {
+		return "", "", false
+	}
+	return stem, id, true
+}
+
+// checkStem says what is wrong with a name that a publisher chose.
+func checkStem(stem string) error {
+	switch {
+	case stem == "":
+		return errors.New("the name of a pipe is empty")
+	case stem[0] == '.':
+		return fmt.Errorf("the name of a pipe begins with a dot: %q", stem)
+	case strings.ContainsAny(stem, "/\x00\n"):
+		return fmt.Errorf("the name of a pipe has a slash, a line break or a zero byte in it: %q", stem)
+	case len(stem) > 200:
+		return fmt.Errorf("the name of a pipe is longer than 200 bytes: it begins with %q", stem[:40])
+	}
+	return nil
+}
+
+// stemPID returns the pid that a stem names: "3435", or "3435-2" where the
+// first was taken.
+func stemPID(stem string) (pid int, ok bool) {
+	number, count, counted := strings.Cut(stem, "-")
+	if counted {
+		if _, err := strconv.ParseUint(count, 10, 31); err != nil {
+			return 0, false
+		}
+	}
+	n, err := strconv.ParseUint(number, 10, 31)
+	return int(n), err == nil && n > 0
+}
+
+// A listing is what stands in a pipe directory at one moment.
+type listing struct {
+	pipes []string            // stems of all *.stats
+	live  map[string][]string // stem -> ids of its .live files
+	tmp   []string            // names
+	other []string            // names that are none of ours and don't begin with a dot
+}
+
+func (d *directory) list() (*listing, error) {
+	names, err := readNames(d.fd)
+	if err != nil {
+		return nil, &fs.PathError{Op: "list", Path: d.path, Err: err}
+	}
+	l := &listing{live: make(map[string][]string)}
+	for _, name := range names {
+		if stem, id, ok := parseLiveName(name); ok {
+			l.live[stem] = append(l.live[stem], id)
+		} else if strings.HasPrefix(name, tmpPrefix) {
+			l.tmp = append(l.tmp, name)
+		} else if name[0] == '.' {
+			continue
+		} else if stem, ok := strings.CutSuffix(name, statsSuffix); ok {
+			l.pipes = append(l.pipes, stem)
+		} else {
+			l.other = append(l.other, name)
+		}
+	}
+	for _, ids := range l.live {
+		slices.Sort(ids) // the same files, the same list
+	}
+	return l, nil
+}
+
+// remove unlinks the name if it still stands for that file.
+func (d *directory) remove(name string, id fileID) error {
+	info, err := statAt(d.fd, name)
+	if err == nil && info.id == id {
+		err = unlinkAt(d.fd, name)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &fs.PathError{Op: "remove", Path: filepath.Join(d.path, name), Err: err}
+	}
+	return nil
+}
+
+// removeLitter removes the temporary files that somebody who was killed left
+// behind. They live for microseconds; after a minute nobody needs them.
+func (d *directory) removeLitter(names []string, now time.Time) {
+	for _, name := range names {
+		if info, err := statAt(d.fd, name); err == nil && now.Sub(info.mtime) > time.Minute {
+			_ = d.remove(name, info.id) // somebody else's, then
+		}
+	}
+}

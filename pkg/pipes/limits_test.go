@@ -1,0 +1,282 @@
+//go:build linux
+
+package pipes
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// readPatiently reads a whole snapshot, as soon as there is a pipe: a publisher
+// that could not make one tries again after a second or two.
+func readPatiently(path string, n *numbered) error {
+	const patience = 10 * time.Second
+	for began := time.Now(); ; time.Sleep(time.Millisecond) {
+		type result struct {
+			text []byte
+			err  error
+		}
+		read := make(chan result, 1)
+		go func() {
+			text, err := readBlocking(path)
+			read <- result{text, err}
+		}()
+		select {
+		case r := <-read:
+			if errors.Is(r.err, fs.ErrNotExist) && time.Since(began) < patience {
+				continue
+			}
+			if r.err != nil {
+				return r.err
+			}
+			_, err := n.whole(r.text)
+			return err
+		case <-time.After(patience):
+			return errors.New("the reader is not answered")
+		}
+	}
+}
+
+func TestReadersAreAnsweredOnAFullDisk(t *testing.T) {
+	cmd := helperCommand(t, "full-disk", t.TempDir())
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+	if uid := os.Geteuid(); uid != 0 {
+		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
+		cmd.SysProcAttr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: uid, Size: 1}}
+	}
+	var output strings.Builder
+	cmd.Stdout, cmd.Stderr = &output, &output
+	if err := cmd.Start(); err != nil {
+		t.Skipf("needs a mount namespace of its own: %v", err)
+	}
+	awaitEnd(t, cmd, &output)
+}
+
+// helpFullDisk publishes in a file system that has room for one more file.
+func helpFullDisk(args []string) error {
+	dir := args[0]
+	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "nr_inodes=10,mode=1777"); err != nil {
+		return fmt.Errorf("mount: %w", err)
+	}
+	n := numbered12kB()
+	p, err := Publish(PublisherOptions{Dir: dir, Name: "web"}, n.render)
+	if err != nil {
+		return err
+	}
+	for i := 0; ; i++ {
+		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("filler-%d", i)))
+		if errors.Is(err, syscall.ENOSPC) && i > 0 {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		_ = f.Close()
+	}
+	for read := range 3 {
+		if err := readPatiently(p.Path(), n); err != nil {
+			return fmt.Errorf("read %d on the full disk: %w", read, err)
+		}
+	}
+	if err := os.Remove(filepath.Join(dir, "filler-0")); err != nil {
+		return err
+	}
+	for read := range 10 {
+		if err := readPatiently(p.Path(), n); err != nil {
+			return fmt.Errorf("read %d after there was room: %w", read, err)
+		}
+	}
+	return p.Close()
+}
+
+func TestReadersAreAnsweredAgainAfterDescriptorsRanOut(t *testing.T) {
+	dir := t.TempDir()
+	h := startHelper(t, "no-descriptors", dir)
+	n := numbered12kB()
+	path := filepath.Join(dir, "web.stats")
+	// The publisher waits in an open that has got its descriptor.
+	if err := readPatiently(path, n); err != nil {
+		t.Errorf("the reader that came when there were no descriptors left: %v", err)
+	}
+	h.say(t, "free")
+	h.await(t, "freed")
+	for read := range 10 {
+		if err := readPatiently(path, n); err != nil {
+			t.Errorf("read %d after there were descriptors again: %v", read, err)
+		}
+	}
+	h.end(t)
+	checkEntries(t, dir)
+}
+
+// helpNoDescriptors publishes and uses up all descriptors.
+func helpNoDescriptors(args []string) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = 100
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	n := numbered12kB()
+	p, err := Publish(PublisherOptions{Dir: args[0], Name: "web"}, n.render)
+	if err != nil {
+		return err
+	}
+	for began := time.Now(); !blocked(); time.Sleep(time.Millisecond) {
+		if time.Since(began) > patience {
+			return errors.New("the publisher does not wait")
+		}
+	}
+	var fillers []int
+	for {
+		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err == unix.EMFILE {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		fillers = append(fillers, fd)
+	}
+	fmt.Println("ready")
+	_, _ = os.Stdin.Read(make([]byte, 100))
+	for _, fd := range fillers {
+		closeFD(fd)
+	}
+	fmt.Println("freed")
+	_, _ = os.Stdin.Read(make([]byte, 1))
+	return p.Close()
+}
+
+// blocked tells whether a thread waits in the opening of a FIFO.
+func blocked() bool {
+	tasks, _ := filepath.Glob("/proc/self/task/*/wchan")
+	for _, task := range tasks {
+		if where, _ := os.ReadFile(task); string(where) == "wait_for_partner" || string(where) == "fifo_open" {
+			return true
+		}
+	}
+	return false
+}
+
+func TestReadersThatLeaveCostNothingWithoutStandardStreams(t *testing.T) {
+	check := func(when string) {
+		t.Helper()
+		dir := t.TempDir()
+		stop, fromUs, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := helperCommand(t, "closed-streams", dir, when)
+		cmd.ExtraFiles = []*os.File{stop} // its descriptor 3
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		_ = stop.Close()
+		ended := make(chan error, 1)
+		go func() { ended <- cmd.Wait() }()
+		path := filepath.Join(dir, "web.stats")
+		eventually(t, "the helper publishes", func() bool { return exists(path) })
+		for range 20 {
+			fd, _ := readSome(t, path, 0) // leaves at once
+			closeFD(fd)
+			stopped, _ := readSome(t, path, 1)
+			next, _ := readSome(t, path, 1) // by now the one before is a slow one
+			closeFD(stopped)
+			closeFD(next)
+			select {
+			case err := <-ended:
+				t.Fatalf("with its streams closed %s publishing the process died: %v", when, err)
+			default:
+			}
+		}
+		if err := readPatiently(path, numbered3MB()); err != nil {
+			t.Errorf("with its streams closed %s publishing: %v", when, err)
+		}
+		_ = fromUs.Close()
+		within(t, "the helper ends", func() { err = <-ended }, func() { _ = cmd.Process.Kill() })
+		if err != nil {
+			t.Errorf("with its streams closed %s publishing: %v", when, err)
+		}
+		checkEntries(t, dir)
+	}
+	check("before")
+	check("after")
+	check("but the first after")
+}
+
+// What a program prints after it has closed its standard streams must not get
+// into a file that stands where one of them was, for everybody to read.
+func TestOutputWithoutStandardStreamsGoesNowhere(t *testing.T) {
+	dir := t.TempDir()
+	stop, fromUs, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := helperCommand(t, "closed-streams", dir, "before, printing")
+	cmd.ExtraFiles = []*os.File{stop}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	_ = stop.Close()
+	eventually(t, "the helper has printed", func() bool { return exists(filepath.Join(dir, "printed")) })
+	for _, name := range entries(t, dir) {
+		if stat(t, filepath.Join(dir, name)).isFIFO() {
+			continue
+		}
+		if text := must(os.ReadFile(filepath.Join(dir, name))); strings.Contains(string(text), "secret") {
+			t.Errorf("what was printed got into %s: %q", name, text)
+		}
+	}
+	noErr(t, os.Remove(filepath.Join(dir, "printed")))
+	_ = fromUs.Close()
+	within(t, "the helper ends", func() { err = cmd.Wait() }, func() { _ = cmd.Process.Kill() })
+	if err != nil {
+		t.Error(err)
+	}
+	checkEntries(t, dir)
+}
+
+// helpClosedStreams publishes without standard streams.
+func helpClosedStreams(args []string) error {
+	closeStreams := func(first int) {
+		for fd := first; fd < 3; fd++ {
+			closeFD(fd)
+		}
+	}
+	if strings.HasPrefix(args[1], "before") {
+		closeStreams(0)
+	}
+	p, err := Publish(PublisherOptions{Dir: args[0], Name: "web"}, numbered3MB().render)
+	if err != nil {
+		return err
+	}
+	switch args[1] {
+	case "after":
+		closeStreams(0)
+	case "but the first after":
+		closeStreams(1)
+	case "before, printing":
+		_, _ = fmt.Println("secret")
+		_, _ = fmt.Fprintln(os.Stderr, "secret")
+		if err := os.WriteFile(filepath.Join(args[0], "printed"), nil, 0o644); err != nil {
+			return err
+		}
+	}
+	_, _ = readFD(3, make([]byte, 1))
+	return p.Close()
+}

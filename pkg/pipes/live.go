@@ -1,0 +1,191 @@
+package pipes
+
+import (
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// A liveFile shows that its publisher lives: the kernel drops the flock on it
+// when the process ends, in whatever way, or executes another program, and at
+// no other time. That holds across pid namespaces and however often pids are
+// used again.
+type liveFile struct {
+	name string
+	id   fileID
+	fd   int
+}
+
+// createLive makes the stem's .live file for this process, so that nobody ever
+// sees it unlocked: made under a temporary name, locked, then renamed.
+func (d *directory) createLive(stem, id string, pid int) (*liveFile, error) {
+	tmp := tmpName()
+	fd, err := createAt(d.fd, tmp, 0o644)
+	if err != nil {
+		return nil, &fs.PathError{Op: "create", Path: filepath.Join(d.path, tmp), Err: err}
+	}
+	name := liveName(stem, id)
+	info, err := d.fillLive(fd, tmp, name, pid)
+	if err != nil {
+		closeFD(fd)
+		_ = unlinkAt(d.fd, tmp)
+		return nil, &fs.PathError{Op: "create", Path: filepath.Join(d.path, name), Err: err}
+	}
+	return &liveFile{name, info.id, fd}, nil
+}
+
+func (d *directory) fillLive(fd int, tmp, name string, pid int) (fileInfo, error) {
+	if err := chmodFD(fd, 0o644); err != nil {
+		return fileInfo{}, err
+	}
+	if _, err := tryLock(fd, true); err != nil {
+		return fileInfo{}, err
+	}
+	if _, err := writeFD(fd, []byte("pid: "+strconv.Itoa(pid)+"\n")); err != nil {
+		return fileInfo{}, err
+	}
+	info, err := statFD(fd)
+	if err != nil {
+		return fileInfo{}, err
+	}
+	return info, renameAt(d.fd, tmp, name)
+}
+
+func (l *liveFile) remove(d *directory) error {
+	err := d.remove(l.name, l.id)
+	closeFD(l.fd)
+	return err
+}
+
+// openLive opens somebody's .live file, which is a regular file with one link,
+// checked before it is opened and after.
+func (d *directory) openLive(stem, id string) (int, fileInfo, error) {
+	name := liveName(stem, id)
+	check := func(info fileInfo, err error) (fileInfo, error) {
+		if err == nil && (!info.mode.IsRegular() || info.links > 1) {
+			err = fmt.Errorf("%s is %s with %d links", name, info.kind(), info.links)
+		}
+		return info, err
+	}
+	if _, err := check(statAt(d.fd, name)); err != nil {
+		return -1, fileInfo{}, err
+	}
+	fd, err := openReadAt(d.fd, name)
+	if err != nil {
+		return -1, fileInfo{}, err
+	}
+	info, err := check(statFD(fd))
+	if err != nil {
+		closeFD(fd)
+		return -1, fileInfo{}, err
+	}
+	return fd, info, nil
+}
+
+// speaksFor tells whether a .live file says anything about the pipe beside it:
+// anybody may put a file of that name there, so it must be of the pipe's owner
+// or of root.
+func (i fileInfo) speaksFor(pipe fileInfo) bool { return i.uid == pipe.uid || i.uid == 0 }
+
+// A liveness is what the .live files of a pipe say about its publisher.
+type liveness int
+
+const (
+	unknown liveness = iota // there are none: a plain publisher
+	alive
+	dead
+)
+
+func (d *directory) liveness(stem string, ids []string, pipe fileInfo) liveness {
+	said := unknown
+	for _, id := range ids {
+		fd, info, err := d.openLive(stem, id)
+		if err != nil {
+			continue
+		}
+		got, err := tryLock(fd, false)
+		closeFD(fd)
+		if err != nil || !info.speaksFor(pipe) {
+			continue
+		}
+		if !got {
+			return alive
+		}
+		said = dead
+	}
+	return said
+}
+
+// livePID returns the pid that the stem's publisher wrote into its .live file,
+// and when it began: of the one that lives, if any does. It returns 0 if none
+// of the files speaks for the pipe.
+func (d *directory) livePID(stem string, ids []string, pipe fileInfo) (pid int, since time.Time) {
+	for _, id := range ids {
+		fd, info, err := d.openLive(stem, id)
+		if err != nil {
+			continue
+		}
+		free, err := tryLock(fd, false)
+		buf := make([]byte, 64)
+		n, readErr := readFD(fd, buf)
+		closeFD(fd)
+		if err != nil || readErr != nil || !info.speaksFor(pipe) {
+			continue
+		}
+		text, _ := strings.CutPrefix(string(buf[:n]), "pid: ")
+		said, err := strconv.Atoi(strings.TrimSuffix(text, "\n"))
+		if err != nil {
+			continue
+		}
+		pid, since = said, info.mtime
+		if !free {
+			break // it lives
+		}
+	}
+	return pid, since
+}
+
+// removeDead removes what the dead publishers of a stem left behind: the pipe,
+// then their .live files. It does nothing and says false if one of them lives,
+// if none of the files speaks for the pipe, or if another remover or a
+// newcomer is at it: the flock on a dead one's file belongs to whoever cleans
+// up after it.
+func (d *directory) removeDead(stem string, ids []string) (removed bool, err error) {
+	pipe, err := statAt(d.fd, statsName(stem))
+	hasPipe := err == nil
+	if hasPipe && !pipe.isFIFO() {
+		return false, nil
+	}
+	dead := make(map[string]fileID)
+	for _, id := range ids {
+		fd, info, err := d.openLive(stem, id)
+		if err != nil {
+			continue // gone, or not what a publisher makes
+		}
+		defer closeFD(fd) // which unlocks it
+		if hasPipe && !info.speaksFor(pipe) {
+			continue
+		}
+		if got, err := tryLock(fd, true); err != nil || !got {
+			return false, err
+		}
+		dead[liveName(stem, id)] = info.id
+	}
+	if len(dead) == 0 {
+		return false, nil
+	}
+	if hasPipe {
+		if err := d.remove(statsName(stem), pipe.id); err != nil {
+			return false, err
+		}
+	}
+	for name, id := range dead {
+		if err := d.remove(name, id); err != nil {
+			return false, err
+		}
+	}
+	return true, nil
+}

@@ -1,0 +1,399 @@
+package pipes
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/statvent/statvent/pkg/format"
+)
+
+// Reasons why a source has no snapshot.
+var (
+	errNotFIFO  = errors.New("is not a named pipe")
+	errDead     = errors.New("its process is gone")
+	errBusy     = errors.New("another reader waits for it as well")
+	errNoReply  = errors.New("no answer")
+	errEmptied  = errors.New("other readers took every snapshot")
+	errCanceled = errors.New("given up")
+)
+
+// A reading gets one snapshot out of one entry of the directory.
+//
+// Whoever started it waits for as long as they like; the reading itself goes on
+// until the writer is through, and what it brings late is not lost. That also
+// spares a slow writer the SIGPIPE of a reader that left.
+type reading struct {
+	dir      *directory
+	name     string
+	limits   Limits
+	deadline time.Time // from then on it waits for nothing but its writer
+
+	// hopeful tells whether an entry that isn't there may come back at once: a
+	// plain publisher removes its pipe after each reader and makes another.
+	hopeful func() bool
+	// dead tells whether the writer is known to be gone.
+	dead func(pipe fileInfo) bool
+
+	stop chan struct{} // closed by cancel
+	done chan struct{} // closed at the end; then the result may be read
+
+	snapshot *format.Snapshot
+	err      error
+	at       time.Time // when it ended
+
+	mu       sync.Mutex // guards what follows
+	pipe     fileInfo   // the FIFO that is being read
+	file     *os.File
+	canceled bool
+}
+
+// run does it.
+func (r *reading) run() {
+	r.snapshot, r.err = r.read()
+	r.at = time.Now()
+	r.dir.close()
+	close(r.done)
+}
+
+// finished tells whether there is a result.
+func (r *reading) finished() bool {
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// cancel makes the reading end, unless the kernel holds it.
+func (r *reading) cancel() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.canceled {
+		return
+	}
+	r.canceled = true
+	close(r.stop)
+	if r.file != nil {
+		_ = r.file.SetReadDeadline(time.Now())
+	}
+}
+
+func (r *reading) currentPipe() fileInfo {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pipe
+}
+
+// maxEmpty is how many times in a row the snapshot may be gone because a reader
+// that takes no lock, such as cat, was faster.
+const maxEmpty = 32
+
+func (r *reading) read() (*format.Snapshot, error) {
+	empty := 0
+	for nap := napMin; ; nap = min(2*nap, napMax) {
+		snapshot, err := r.readOnce()
+		if errors.Is(err, errEmptied) {
+			if empty++; empty == maxEmpty {
+				return &format.Snapshot{}, nil // then there are no stats
+			}
+			nap = napMin
+			continue
+		}
+		again := errors.Is(err, errBusy) || errors.Is(err, fs.ErrNotExist) && r.hopeful()
+		if !again || !r.nap(nap) {
+			return snapshot, err
+		}
+	}
+}
+
+// How long a reading rests before it looks for a fresh FIFO.
+const (
+	napMin = 20 * time.Microsecond
+	napMax = 5 * time.Millisecond
+)
+
+// nap says false when there is no time left.
+func (r *reading) nap(d time.Duration) bool {
+	if time.Now().Add(d).After(r.deadline) {
+		return false
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-r.stop:
+		return false
+	}
+}
+
+// readOnce reads the FIFO that is at the name now.
+func (r *reading) readOnce() (*format.Snapshot, error) {
+	file, err := r.open()
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		r.mu.Lock()
+		r.file = nil
+		r.mu.Unlock()
+		_ = file.Close()
+	}()
+	return r.drain(file)
+}
+
+// open opens the FIFO at the name, which is checked to be one before, lest
+// opening something else does something, and after, and locks it: two readers
+// that lock never share one snapshot.
+func (r *reading) open() (*os.File, error) {
+	pathError := func(err error) error {
+		return &fs.PathError{Op: "open", Path: filepath.Join(r.dir.path, r.name), Err: err}
+	}
+	before, err := statAt(r.dir.fd, r.name)
+	if err != nil {
+		return nil, pathError(err)
+	}
+	r.mu.Lock()
+	r.pipe = before
+	r.mu.Unlock()
+	if !before.isFIFO() {
+		return nil, errNotFIFO
+	}
+	fd, err := openReadAt(r.dir.fd, r.name)
+	if err != nil {
+		return nil, pathError(err)
+	}
+	after, err := statFD(fd)
+	if err == nil && !after.isFIFO() {
+		err = errNotFIFO
+	}
+	if err == nil {
+		var locked bool
+		if locked, err = tryLock(fd, true); err == nil && !locked {
+			err = errBusy
+		}
+	}
+	if err != nil {
+		closeFD(fd)
+		return nil, pathError(err)
+	}
+	// fd doesn't block, so that the file is watched by Go's poller: waiting for
+	// it takes no thread.
+	file := os.NewFile(uintptr(fd), r.name)
+	r.mu.Lock()
+	r.pipe, r.file = after, file
+	r.mu.Unlock()
+	return file, nil
+}
+
+// How long drain waits for a writer before it looks again whether there will
+// be one.
+const (
+	lookMin = time.Millisecond
+	lookMax = 50 * time.Millisecond
+)
+
+// drain reads to the end of the snapshot.
+func (r *reading) drain(file *os.File) (*format.Snapshot, error) {
+	conn, err := file.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	t := transfer{
+		limits: r.limits,
+		parser: format.PlainParser{MaxLine: r.limits.MaxLine, MaxStats: r.limits.MaxStats},
+		stop:   r.stop,
+	}
+	for look := lookMin; ; look = min(2*look, lookMax) {
+		if err := r.setLook(file, look); err != nil {
+			return nil, err
+		}
+		err := conn.Read(func(fd uintptr) bool { return t.pump(int(fd)) })
+		switch {
+		case t.ended:
+			return t.parser.Snapshot(), nil
+		case t.err != nil:
+			return nil, t.err
+		case !errors.Is(err, os.ErrDeadlineExceeded):
+			return nil, err
+		case t.total == 0 && r.dead(r.currentPipe()):
+			return nil, errDead
+		}
+	}
+}
+
+// setLook arms the next look; after the deadline there is none but cancel's.
+func (r *reading) setLook(file *os.File, look time.Duration) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.canceled {
+		return errCanceled
+	}
+	if now := time.Now(); now.Before(r.deadline) {
+		return file.SetReadDeadline(now.Add(look))
+	}
+	return file.SetReadDeadline(time.Time{})
+}
+
+// A transfer is one snapshot on its way from a FIFO into a parser.
+type transfer struct {
+	limits Limits
+	parser format.PlainParser
+	stop   <-chan struct{}
+	total  int  // bytes
+	ended  bool // the writer has closed its end
+	err    error
+}
+
+var buffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
+
+// pump reads what there is and tells whether the transfer is over.
+//
+// "If no process has the pipe open for writing, read(2) returns 0": in the
+// non-blocking mode that is so before a first writer as well, and there it
+// isn't the end. Poll knows: only after a writer has come and gone does it say
+// POLLHUP.
+func (t *transfer) pump(fd int) (over bool) {
+	buf := buffers.Get().(*[64 << 10]byte)
+	defer buffers.Put(buf)
+	retired := false
+	for {
+		select {
+		case <-t.stop:
+			t.err = errCanceled
+			return true
+		default:
+		}
+		n, err := readFD(fd, buf[:])
+		if n > 0 {
+			if t.total += n; t.total > t.limits.MaxBytes {
+				t.err = fmt.Errorf("sent more than %d bytes", t.limits.MaxBytes)
+			} else if _, err := t.parser.Write(buf[:n]); err != nil {
+				t.err = fmt.Errorf("sent more than %d stats", t.limits.MaxStats)
+			}
+			if t.err != nil {
+				return true
+			}
+			continue
+		}
+		if wouldBlock(err) {
+			return false // a writer is there and has nothing yet
+		}
+		if err != nil {
+			t.err = err
+			return true
+		}
+		state, err := pollReader(fd)
+		switch {
+		case err != nil:
+			t.err = err
+			return true
+		case state.readable:
+			continue // it came in between
+		case state.hungUp && t.total > 0:
+			t.ended = true
+			return true
+		case retired:
+			// Its name was gone before we read, so no writer comes any more: who
+			// wrote had another reader.
+			t.err = errEmptied
+			return true
+		}
+		info, err := statFD(fd)
+		if err != nil {
+			t.err = err
+			return true
+		}
+		if info.links == 0 {
+			retired = true
+			continue
+		}
+		t.ended = state.hungUp // a snapshot without stats
+		return t.ended
+	}
+}
+
+// Limits bound what one source may send. Zero values are replaced by the
+// defaults.
+type Limits struct {
+	MaxBytes int // of one snapshot; 64 MiB
+	MaxLine  int // bytes; a longer line is skipped; 64 KiB
+	MaxStats int // of one snapshot; 100,000
+}
+
+// DefaultMaxBytes is how much a source may send for one snapshot.
+const DefaultMaxBytes = 64 << 20
+
+func (l Limits) withDefaults() Limits {
+	if l.MaxBytes == 0 {
+		l.MaxBytes = DefaultMaxBytes
+	}
+	if l.MaxLine == 0 {
+		l.MaxLine = format.DefaultMaxLine
+	}
+	if l.MaxStats == 0 {
+		l.MaxStats = format.DefaultMaxStats
+	}
+	return l
+}
+
+// ReadFIFO reads one snapshot from the FIFO at the path, in a pipe directory
+// or elsewhere, and waits for its writer until ctx is done.
+func ReadFIFO(ctx context.Context, path string, limits Limits) (*format.Snapshot, error) {
+	parent, err := filepath.EvalSymlinks(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	dir, err := openDirectory(parent)
+	if err != nil {
+		return nil, err
+	}
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		deadline = time.Now().Add(100 * 365 * 24 * time.Hour)
+	}
+	r := newReading(dir, filepath.Base(path), limits, deadline)
+	go r.run()
+	select {
+	case <-r.done:
+		return r.snapshot, r.err
+	case <-ctx.Done():
+		r.cancel()
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errNoReply}
+	}
+}
+
+func newReading(dir *directory, name string, limits Limits, deadline time.Time) *reading {
+	return &reading{
+		dir:      dir,
+		name:     name,
+		limits:   limits.withDefaults(),
+		deadline: deadline,
+		hopeful:  func() bool { return false },
+		dead:     func(fileInfo) bool { return false },
+		stop:     make(chan struct{}),
+		done:     make(chan struct{}),
+	}
+}
+
+// ReadPlain reads a snapshot in the plain format from anything but a FIFO.
+func ReadPlain(r io.Reader, limits Limits) (*format.Snapshot, error) {
+	limits = limits.withDefaults()
+	parser := format.PlainParser{MaxLine: limits.MaxLine, MaxStats: limits.MaxStats}
+	n, err := io.Copy(&parser, io.LimitReader(r, int64(limits.MaxBytes)+1))
+	if err == nil && n > int64(limits.MaxBytes) {
+		err = fmt.Errorf("more than %d bytes", limits.MaxBytes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parser.Snapshot(), nil
+}

@@ -1,0 +1,43 @@
+//go:build darwin || freebsd || netbsd || openbsd || dragonfly
+
+package pipes
+
+import (
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+)
+
+// defaultPipeSize is what a FIFO holds, in bytes.
+const defaultPipeSize = 8 << 10
+
+func (d *directory) makeFIFO(name string, perm uint32) error {
+	return retryErr(func() error { return unix.Mkfifo(filepath.Join(d.path, name), perm) })
+}
+
+// moveAt renames a file to a name that must be free.
+func moveAt(dir int, from, to string) error { return moveByLink(dir, from, to) }
+
+// openHandle has no O_PATH to use here: the FIFO is known by its path alone,
+// and can't be reached when that is gone.
+func (d *directory) openHandle(string) (int, error) { return -1, nil }
+
+func (f *fifo) openForWriting() (int, error) {
+	return retry(func() (int, error) {
+		return unix.Open(f.path, unix.O_WRONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	})
+}
+
+func (f *fifo) releaseReaders() {}
+
+func (f *fifo) openAsReader() (int, error) {
+	return retry(func() (int, error) {
+		return unix.Open(f.path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	})
+}
+
+func (f *fifo) chmod(d *directory, tmp string, perm uint32) error {
+	return retryErr(func() error { return unix.Fchmodat(d.fd, tmp, perm, unix.AT_SYMLINK_NOFOLLOW) })
+}
+
+func enlarge(int, int) {}

@@ -1,0 +1,77 @@
+package pipes
+
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// defaultPipeSize is what a FIFO holds unless it is enlarged, in bytes.
+const defaultPipeSize = 64 << 10
+
+func (d *directory) makeFIFO(name string, perm uint32) error {
+	return retryErr(func() error { return unix.Mkfifoat(d.fd, name, perm) })
+}
+
+// moveAt renames a file to a name that must be free.
+func moveAt(dir int, from, to string) error {
+	err := retryErr(func() error { return unix.Renameat2(dir, from, dir, to, unix.RENAME_NOREPLACE) })
+	if err == unix.EINVAL || err == unix.ENOSYS { // not every file system can
+		return moveByLink(dir, from, to)
+	}
+	return err
+}
+
+// openHandle opens a descriptor that stands for the file, whatever happens to
+// its name, without opening the FIFO: neither readers nor writers see it.
+func (d *directory) openHandle(name string) (int, error) {
+	return retry(func() (int, error) {
+		return unix.Openat(d.fd, name, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	})
+}
+
+// procPath is the path at which a descriptor's file can be opened again, even
+// after it was unlinked.
+func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+
+// open opens the FIFO of the handle. Without a /proc, as in a bare chroot, it
+// opens what stands at the FIFO's path, if that is still it.
+func (f *fifo) open(flags int) (int, error) {
+	fd, err := retry(func() (int, error) { return unix.Open(procPath(f.handle), flags|unix.O_CLOEXEC, 0) })
+	if err != unix.ENOENT {
+		return fd, err
+	}
+	if info, err := statPath(f.path); err != nil || info.id != f.id {
+		return -1, unix.ENOENT
+	}
+	return retry(func() (int, error) { return unix.Open(f.path, flags|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0) })
+}
+
+// openForWriting waits in the kernel until the FIFO has a reader.
+func (f *fifo) openForWriting() (int, error) { return f.open(unix.O_WRONLY) }
+
+// openAsReader opens the FIFO's reading end, which wakes the writer that waits
+// for one.
+func (f *fifo) openAsReader() (int, error) { return f.open(unix.O_RDONLY | unix.O_NONBLOCK) }
+
+// releaseReaders lets go of whoever waits to read the FIFO: their open returns
+// and they find its end. Without one it does nothing (ENXIO).
+func (f *fifo) releaseReaders() {
+	if w, err := f.open(unix.O_WRONLY | unix.O_NONBLOCK); err == nil {
+		closeFD(w)
+	}
+}
+
+func (f *fifo) chmod(d *directory, tmp string, perm uint32) error {
+	err := retryErr(func() error { return unix.Chmod(procPath(f.handle), perm) })
+	if err == unix.ENOENT {
+		err = retryErr(func() error { return unix.Fchmodat(d.fd, tmp, perm, 0) })
+	}
+	return err
+}
+
+// enlarge asks for a pipe that holds size bytes. It may be refused: beyond
+// fs.pipe-max-size, or when the user's pipes have too many pages already.
+func enlarge(fd, size int) {
+	_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, size)
+}

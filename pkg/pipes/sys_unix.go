@@ -1,0 +1,222 @@
+//go:build linux || darwin || freebsd || netbsd || openbsd || dragonfly
+
+package pipes
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// retry repeats a system call that a signal interrupted.
+func retry[T any](call func() (T, error)) (T, error) {
+	for {
+		v, err := call()
+		if err != unix.EINTR {
+			return v, err
+		}
+	}
+}
+
+func retryErr(call func() error) error {
+	_, err := retry(func() (struct{}, error) { return struct{}{}, call() })
+	return err
+}
+
+// openDir opens the directory itself, never one that a link points to.
+func openDir(path string) (int, error) {
+	return retry(func() (int, error) {
+		return unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	})
+}
+
+// readNames lists a directory. Entries that others rename meanwhile are missed
+// when a listing takes several getdents calls, so the buffer is made large
+// enough for one call to return all.
+func readNames(dir int) ([]string, error) {
+	for size := 64 << 10; ; size *= 4 {
+		if _, err := unix.Seek(dir, 0, 0); err != nil {
+			return nil, err
+		}
+		buf := make([]byte, size)
+		n, err := retry(func() (int, error) { return unix.ReadDirent(dir, buf) })
+		if err != nil {
+			return nil, err
+		}
+		if n > 0 && size < 256<<20 {
+			rest, err := retry(func() (int, error) { return unix.ReadDirent(dir, make([]byte, 4<<10)) })
+			if err == nil && rest > 0 || err == unix.EINVAL {
+				continue // there was more than the buffer could hold
+			}
+		}
+		_, _, names := unix.ParseDirent(buf[:n], -1, nil)
+		return names, nil
+	}
+}
+
+func infoOf(st *unix.Stat_t) fileInfo {
+	mode := fs.FileMode(st.Mode & 0o777)
+	switch st.Mode & unix.S_IFMT {
+	case unix.S_IFREG:
+	case unix.S_IFIFO:
+		mode |= fs.ModeNamedPipe
+	case unix.S_IFLNK:
+		mode |= fs.ModeSymlink
+	case unix.S_IFDIR:
+		mode |= fs.ModeDir
+	case unix.S_IFSOCK:
+		mode |= fs.ModeSocket
+	default:
+		mode |= fs.ModeDevice
+	}
+	return fileInfo{
+		id:    fileID{uint64(st.Dev), st.Ino}, //nolint:unconvert // Dev is an int32 on macOS
+		mode:  mode,
+		uid:   st.Uid,
+		links: uint64(st.Nlink), //nolint:unconvert // smaller on 32-bit Linux and on macOS
+		mtime: time.Unix(st.Mtim.Unix()),
+	}
+}
+
+func statAt(dir int, name string) (fileInfo, error) {
+	var st unix.Stat_t
+	err := retryErr(func() error { return unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	if err != nil {
+		return fileInfo{}, err
+	}
+	return infoOf(&st), nil
+}
+
+func statPath(path string) (fileInfo, error) { return statAt(unix.AT_FDCWD, path) }
+
+func statFD(fd int) (fileInfo, error) {
+	var st unix.Stat_t
+	if err := retryErr(func() error { return unix.Fstat(fd, &st) }); err != nil {
+		return fileInfo{}, err
+	}
+	return infoOf(&st), nil
+}
+
+// moveByLink renames a file to a name that must be free. For a moment it has
+// both names.
+func moveByLink(dir int, from, to string) error {
+	err := retryErr(func() error { return unix.Linkat(dir, from, dir, to, 0) })
+	if err != nil {
+		return err
+	}
+	return unlinkAt(dir, from)
+}
+
+func renameAt(dir int, from, to string) error {
+	return retryErr(func() error { return unix.Renameat(dir, from, dir, to) })
+}
+
+func unlinkAt(dir int, name string) error {
+	return retryErr(func() error { return unix.Unlinkat(dir, name, 0) })
+}
+
+// createAt makes a regular file for writing that wasn't there before.
+func createAt(dir int, name string, perm uint32) (int, error) {
+	return aboveStd(retry(func() (int, error) {
+		return unix.Openat(dir, name, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, perm)
+	}))
+}
+
+func chmodFD(fd int, perm uint32) error {
+	return retryErr(func() error { return unix.Fchmod(fd, perm) })
+}
+
+// openReadAt opens for reading without ever waiting: O_NONBLOCK on a FIFO
+// opens at once, writer or not.
+func openReadAt(dir int, name string) (int, error) {
+	return aboveStd(retry(func() (int, error) {
+		return unix.Openat(dir, name, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+	}))
+}
+
+// setNonblock makes reads and writes return EAGAIN where they would wait.
+func setNonblock(fd int) error { return unix.SetNonblock(fd, true) }
+
+// aboveStd returns the descriptor just opened, or its duplicate that isn't 0, 1
+// or 2. Where a program has closed its standard streams, what it prints would go
+// there, and Go kills a program that writes to a broken pipe as its standard
+// output.
+func aboveStd(fd int, err error) (int, error) {
+	if err != nil || fd > 2 {
+		return fd, err
+	}
+	dup, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	_ = unix.Close(fd)
+	return dup, err
+}
+
+func readFD(fd int, b []byte) (int, error) {
+	return retry(func() (int, error) { return unix.Read(fd, b) })
+}
+
+func writeFD(fd int, b []byte) (int, error) {
+	return retry(func() (int, error) { return unix.Write(fd, b) })
+}
+
+// closeFD closes the descriptor. Nothing can be done about an error, and after
+// EINTR the descriptor is gone as well.
+func closeFD(fd int) { _ = unix.Close(fd) }
+
+func wouldBlock(err error) bool { return err == unix.EAGAIN }
+
+// tryLock takes a flock without waiting and tells whether it got it.
+func tryLock(fd int, exclusive bool) (bool, error) {
+	how := unix.LOCK_SH
+	if exclusive {
+		how = unix.LOCK_EX
+	}
+	err := retryErr(func() error { return unix.Flock(fd, how|unix.LOCK_NB) })
+	if err == unix.EWOULDBLOCK {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func pollReader(fd int) (pollState, error) {
+	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
+	_, err := retry(func() (int, error) { return unix.Poll(fds, 0) })
+	return pollState{
+		readable: fds[0].Revents&unix.POLLIN != 0,
+		hungUp:   fds[0].Revents&unix.POLLHUP != 0,
+	}, err
+}
+
+// processExists tells whether the pid is one here. Only ESRCH says no: EPERM
+// is another user's process, seen even where /proc hides it.
+func processExists(pid int) bool {
+	return !errors.Is(unix.Kill(pid, 0), unix.ESRCH)
+}
+
+func effectiveUID() int { return os.Geteuid() }
+
+// makeDir makes the directory with mode 1777, whatever the umask, and its
+// parents. A directory that is already there keeps its mode.
+func makeDir(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return err
+	}
+	if err := unix.Mkdir(path, 0o700); err != nil {
+		if err == unix.EEXIST {
+			return nil
+		}
+		return &fs.PathError{Op: "mkdir", Path: path, Err: err}
+	}
+	dir, err := openDir(path)
+	if err != nil {
+		return &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	defer closeFD(dir)
+	if err := unix.Fchmod(dir, 0o1777); err != nil {
+		return &fs.PathError{Op: "chmod", Path: path, Err: err}
+	}
+	return nil
+}
