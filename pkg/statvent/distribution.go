@@ -1,0 +1,217 @@
+package statvent
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sync"
+
+	"github.com/statvent/statvent/pkg/format"
+)
+
+// A FormatFunc puts a label into the name of a distribution.
+type FormatFunc func(name, label string) string
+
+// A Calculation computes what a distribution shows, a value for each label,
+// from its last values, sorted ascending. There is at least one. The slice is
+// the function's own.
+type Calculation func(sorted []float64) map[string]float64
+
+// A Label is the name of one number that is computed from a distribution.
+type Label = format.Label
+
+// Percentile returns a label for the p-th percentile, 0 to 100, of the last
+// values: of n, sorted ascending, the one at index max(0, floor(n*p/100) - 1).
+func Percentile(name string, p float64) Label {
+	return Label{Name: name, Percentile: min(max(p, 0), 100)}
+}
+
+// Mean returns a label for the mean of the last values.
+func Mean(name string) Label { return Label{Name: name, Percentile: format.Mean} }
+
+// DefaultWindow is how many values a distribution remembers.
+const DefaultWindow = 100
+
+// maxWindow bounds a distribution to 8 MiB.
+const maxWindow = 1 << 20
+
+// A DistributionOption changes what a distribution remembers or shows.
+type DistributionOption func(*Distribution)
+
+// WithFormat sets how a label gets into the name. The default replaces each
+// "{0}" of the name by the label, and appends ".{0}" to a name without it.
+func WithFormat(f FormatFunc) DistributionOption {
+	return func(d *Distribution) { d.format = f }
+}
+
+// WithLabels sets the labels, in place of median, 95th, 99th, 100th and mean.
+func WithLabels(labels ...Label) DistributionOption {
+	return func(d *Distribution) { d.labels = slices.Clone(labels) }
+}
+
+// WithCalculation computes the labels and their values by c. Such values can't
+// be merged with those of other processes, only added to them.
+func WithCalculation(c Calculation) DistributionOption {
+	return func(d *Distribution) { d.calculate = c }
+}
+
+// WithWindow sets how many values are remembered, 1 to 1,048,576.
+func WithWindow(n int) DistributionOption {
+	return func(d *Distribution) { d.size = min(max(n, 1), maxWindow) }
+}
+
+// A Distribution is a handle of a stat of recorded values. All methods are safe
+// for concurrent use.
+type Distribution struct {
+	// Set when it is made:
+	name      string
+	format    FormatFunc
+	labels    []Label
+	calculate Calculation
+	size      int
+
+	mu     sync.Mutex // guards what follows
+	window []uint64   // ints, or the bits of floats; filled up to its capacity, then a ring
+	next   int        // where the next value goes in the full ring
+	floats bool       // a float was recorded once
+	count  int64
+	sum    format.Value
+}
+
+// newDistribution returns one with a name that is clean.
+func newDistribution(name string, opts []DistributionOption) *Distribution {
+	d := &Distribution{name: name, size: DefaultWindow}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(d)
+		}
+	}
+	if d.labels == nil {
+		d.labels = format.DefaultLabels()
+	}
+	if d.format == nil {
+		d.name = format.LabelTemplate(name)
+	}
+	return d
+}
+
+// Record adds n to the values: as a float, if a float was ever recorded.
+func (d *Distribution) Record(n int64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.floats {
+		d.keep(math.Float64bits(float64(n)), format.Float(float64(n)))
+	} else {
+		d.keep(uint64(n), format.Int(n))
+	}
+}
+
+// RecordFloat adds x to the values, all of which are floats from then on.
+func (d *Distribution) RecordFloat(x float64) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.floats {
+		d.floats = true
+		for i, bits := range d.window {
+			d.window[i] = math.Float64bits(float64(int64(bits)))
+		}
+		d.sum = d.sum.ToFloat()
+	}
+	d.keep(math.Float64bits(x), format.Float(x))
+}
+
+func (d *Distribution) keep(bits uint64, v format.Value) {
+	if d.window == nil {
+		d.window = make([]uint64, 0, cmp.Or(d.size, DefaultWindow))
+	}
+	if len(d.window) < cap(d.window) {
+		d.window = append(d.window, bits)
+	} else {
+		d.window[d.next] = bits
+		if d.next++; d.next == len(d.window) {
+			d.next = 0
+		}
+	}
+	d.count++
+	d.sum = d.sum.Add(v)
+}
+
+func (d *Distribution) record(v format.Value) {
+	if v.IsFloat() {
+		d.RecordFloat(v.Float64())
+	} else {
+		d.Record(v.Int64())
+	}
+}
+
+// samples returns a copy of what is known, nil if nothing was recorded yet.
+func (d *Distribution) samples() *format.Samples {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.count == 0 {
+		return nil
+	}
+	s := &format.Samples{Count: d.count, Sum: d.sum, Labels: d.labels, Window: make([]format.Value, 0, len(d.window))}
+	for _, part := range [][]uint64{d.window[d.next:], d.window[:d.next]} {
+		for _, bits := range part {
+			if d.floats {
+				s.Window = append(s.Window, format.Float(math.Float64frombits(bits)))
+			} else {
+				s.Window = append(s.Window, format.Int(int64(bits)))
+			}
+		}
+	}
+	return s
+}
+
+// appendTo appends the distribution to the snapshot: as such where its labels
+// and names are of the ordinary kind, else as the values that they yield.
+func (d *Distribution) appendTo(s *format.Snapshot) {
+	samples := d.samples()
+	switch {
+	case samples == nil:
+	case d.calculate != nil:
+		for label, v := range d.calculate(sortedFloats(samples.Window)) {
+			s.Stats = append(s.Stats, format.Stat{Name: d.labelName(label), Value: format.Float(v)})
+		}
+	default:
+		if template, ok := d.template(); ok {
+			s.Stats = append(s.Stats, format.Stat{Name: template, Kind: format.Distribution, Dist: samples})
+			return
+		}
+		for _, lv := range samples.Compute() {
+			s.Stats = append(s.Stats, format.Stat{Name: d.labelName(lv.Label), Value: lv.Value})
+		}
+	}
+}
+
+func sortedFloats(values []format.Value) []float64 {
+	floats := make([]float64, len(values))
+	for i, v := range values {
+		floats[i] = v.Float64()
+	}
+	slices.Sort(floats)
+	return floats
+}
+
+// template returns a name with a place for the label that says the same as the
+// format function for each label, if there is one.
+func (d *Distribution) template() (string, bool) {
+	if d.format == nil {
+		return d.name, true
+	}
+	template := d.labelName("{0}")
+	for _, label := range d.labels {
+		if format.ExpandLabel(template, label.Name) != d.labelName(label.Name) {
+			return "", false
+		}
+	}
+	return template, true
+}
+
+func (d *Distribution) labelName(label string) string {
+	if d.format == nil {
+		return format.ExpandLabel(d.name, label)
+	}
+	return format.CleanName(d.format(d.name, label))
+}

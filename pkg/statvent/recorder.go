@@ -1,0 +1,150 @@
+package statvent
+
+import (
+	"cmp"
+	"io/fs"
+	"path/filepath"
+	"sync"
+
+	"github.com/statvent/statvent/pkg/format"
+	"github.com/statvent/statvent/pkg/pipes"
+)
+
+// A RecorderOption changes where and what a recorder publishes.
+type RecorderOption func(*recorderOptions)
+
+type recorderOptions struct {
+	publisher pipes.PublisherOptions
+	registry  *Registry
+	runtime   bool
+}
+
+// WithPipeDir sets the pipe directory, in place of $STATVENT_PIPE_DIR or
+// /tmp/stats-pipe. It is made if it isn't there.
+func WithPipeDir(dir string) RecorderOption {
+	return func(o *recorderOptions) { o.publisher.Dir = dir }
+}
+
+// WithName names the pipe <name>.stats in place of <pid>.stats. A name has no
+// slash and no line break, doesn't begin with a dot, and is 200 bytes long at
+// the most.
+func WithName(name string) RecorderOption {
+	return func(o *recorderOptions) { o.publisher.Name = name }
+}
+
+// WithRegistry publishes that registry in place of Default; nil is Default.
+func WithRegistry(r *Registry) RecorderOption {
+	return func(o *recorderOptions) { o.registry = cmp.Or(r, defaultRegistry) }
+}
+
+// WithMode sets the permission bits of the pipe, in place of 0644.
+func WithMode(mode fs.FileMode) RecorderOption {
+	return func(o *recorderOptions) { o.publisher.Mode = mode }
+}
+
+// WithRuntimeStats adds stats of the Go runtime, computed when somebody reads:
+//
+//	go.goroutines          how many there are
+//	go.gomaxprocs          how many of them may run at once
+//	go.heap_bytes          of live objects and those not swept yet
+//	go.memory_bytes        mapped by the runtime in all
+//	go.allocated_bytes     ever, on the heap (a counter)
+//	go.gc_cycles           ever (a counter)
+func WithRuntimeStats() RecorderOption {
+	return func(o *recorderOptions) { o.runtime = true }
+}
+
+// A Recorder publishes the stats of a registry at a named pipe.
+type Recorder struct {
+	key       recorderKey
+	publisher *pipes.Publisher
+	users     int // guarded by recorders.Mutex
+}
+
+type recorderKey struct {
+	dir      string
+	registry *Registry
+}
+
+// recorders are those that run.
+var recorders struct {
+	sync.Mutex
+	byKey map[recorderKey]*Recorder
+}
+
+// StartRecorder makes a pipe, <pid>.stats in the pipe directory, and from then
+// on answers everyone who reads it with the stats as they are at that moment.
+// It costs nothing until somebody reads: its thread waits in the kernel, and
+// once a minute the pipe is looked for, and put back if somebody removed it.
+//
+// Starting a second recorder for the same directory and registry returns the
+// first, which then ends with the last Close; options beyond these two are
+// those of the first call.
+//
+// The error, if the pipe can't be made, wraps an *fs.PathError that says which
+// file and why.
+func StartRecorder(opts ...RecorderOption) (*Recorder, error) {
+	o := recorderOptions{registry: defaultRegistry}
+	for _, opt := range opts {
+		if opt != nil {
+			opt(&o)
+		}
+	}
+	key := recorderKey{absolute(pipes.Dir(o.publisher.Dir)), o.registry}
+	o.publisher.Dir = key.dir
+
+	recorders.Lock()
+	defer recorders.Unlock()
+	if rec := recorders.byKey[key]; rec != nil {
+		rec.users++
+		return rec, nil
+	}
+	publisher, err := pipes.Publish(o.publisher, func(b []byte) []byte {
+		s := o.registry.Snapshot()
+		if o.runtime {
+			appendRuntimeStats(s)
+		}
+		return format.AppendPlain(b, s)
+	})
+	if err != nil {
+		return nil, err
+	}
+	rec := &Recorder{key, publisher, 1}
+	if recorders.byKey == nil {
+		recorders.byKey = make(map[recorderKey]*Recorder)
+	}
+	recorders.byKey[key] = rec
+	return rec, nil
+}
+
+// absolute returns the path of a directory that stays the same when the
+// program changes its working directory.
+func absolute(dir string) string {
+	if abs, err := filepath.Abs(dir); err == nil {
+		return abs
+	}
+	return dir
+}
+
+// Path returns where the pipe is.
+func (r *Recorder) Path() string { return r.publisher.Path() }
+
+// Close removes the pipe and ends the recorder, or, where StartRecorder
+// returned it more than once, takes back one of these. It doesn't wait for
+// readers. A Close too many does nothing.
+//
+// The error, if the pipe could not be removed or a function of the program's
+// still runs, is for the log: the recorder has ended.
+func (r *Recorder) Close() error {
+	recorders.Lock()
+	r.users--
+	last := r.users == 0
+	if last {
+		delete(recorders.byKey, r.key)
+	}
+	recorders.Unlock()
+	if !last {
+		return nil
+	}
+	return r.publisher.Close()
+}

@@ -1,0 +1,188 @@
+package statvent
+
+import (
+	"maps"
+	"strings"
+	"sync"
+
+	"github.com/statvent/statvent/pkg/format"
+)
+
+// A Registry holds stats by name. The package's functions use that of Default;
+// others are for stats that are published apart. All methods are safe for
+// concurrent use.
+//
+// Names are bytes. The plain format can't carry line breaks, nor blanks at
+// either end: the first become blanks, the others go, and names that differ
+// only in that are one stat.
+type Registry struct {
+	// By the names that callers use, several of which can stand for one stat.
+	// They only grow, so that finding takes no lock.
+	scalars       sync.Map // string -> *Counter
+	distributions sync.Map // string -> *Distribution
+
+	mu sync.Mutex // guards what follows, and adding to the maps
+	// Each stat once, by its own name.
+	scalarList       []namedScalar
+	distributionList []*Distribution
+	funcs            map[string]func() float64
+}
+
+type namedScalar struct {
+	name string
+	s    *scalar
+}
+
+// NewRegistry returns a registry without stats.
+func NewRegistry() *Registry { return &Registry{} }
+
+var defaultRegistry = NewRegistry()
+
+// Default returns the registry that the package's functions use.
+func Default() *Registry { return defaultRegistry }
+
+// NewCounter returns the counter of that name, made with the value 0 if it
+// isn't there yet.
+func (r *Registry) NewCounter(name string) *Counter { return r.counter(name) }
+
+// NewGauge returns the gauge of that name, made with the value 0 if it isn't
+// there yet. A counter of that name becomes a gauge.
+func (r *Registry) NewGauge(name string) *Gauge {
+	c := r.counter(name)
+	c.s.becomeGauge()
+	return (*Gauge)(c)
+}
+
+// NewDistribution returns the distribution of that name, made with the options
+// if it isn't there yet.
+func (r *Registry) NewDistribution(name string, opts ...DistributionOption) *Distribution {
+	if d, ok := r.distributions.Load(name); ok {
+		return d.(*Distribution)
+	}
+	return r.addDistribution(name, opts...)
+}
+
+// Incr adds 1 to the counter of that name.
+func (r *Registry) Incr(name string) { r.scalar(name).addInt(1) }
+
+// IncrBy adds n to the stat of that name. A negative n makes it a gauge.
+func (r *Registry) IncrBy(name string, n int64) { r.scalar(name).addInt(n) }
+
+// IncrByFloat adds x to the stat of that name, which becomes a float. A
+// negative x makes it a gauge.
+func (r *Registry) IncrByFloat(name string, x float64) { r.scalar(name).addFloat(x) }
+
+// Set makes n the value of the gauge of that name.
+func (r *Registry) Set(name string, n int64) { r.scalar(name).setInt(n) }
+
+// SetFloat makes x the value of the gauge of that name, which becomes a float.
+func (r *Registry) SetFloat(name string, x float64) { r.scalar(name).setFloat(x) }
+
+// SetFunc makes f compute the gauge of that name, each time when somebody
+// reads. Another f takes its place; nil removes the stat. If f panics, the stat
+// is missing from that snapshot.
+func (r *Registry) SetFunc(name string, f func() float64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name = strings.Clone(format.CleanName(name))
+	if f == nil {
+		delete(r.funcs, name)
+		return
+	}
+	if r.funcs == nil {
+		r.funcs = make(map[string]func() float64)
+	}
+	r.funcs[name] = f
+}
+
+// Record adds n to the distribution of that name.
+func (r *Registry) Record(name string, n int64) { r.NewDistribution(name).Record(n) }
+
+// RecordFloat adds x to the distribution of that name.
+func (r *Registry) RecordFloat(name string, x float64) { r.NewDistribution(name).RecordFloat(x) }
+
+// distributionBy returns the distribution of that name, whose labels are put
+// into the name by f unless it is there already.
+func (r *Registry) distributionBy(name string, f FormatFunc) *Distribution {
+	if d, ok := r.distributions.Load(name); ok {
+		return d.(*Distribution)
+	}
+	return r.addDistribution(name, WithFormat(f))
+}
+
+func (r *Registry) scalar(name string) *scalar { return &r.counter(name).s }
+
+func (r *Registry) counter(name string) *Counter {
+	if c, ok := r.scalars.Load(name); ok {
+		return c.(*Counter)
+	}
+	return r.addCounter(name)
+}
+
+func (r *Registry) addCounter(name string) *Counter {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name = strings.Clone(name) // it may be part of a buffer that is about to change
+	own := format.CleanName(name)
+	found, ok := r.scalars.LoadOrStore(own, new(Counter))
+	c := found.(*Counter)
+	if !ok {
+		r.scalarList = append(r.scalarList, namedScalar{own, &c.s})
+	}
+	r.scalars.LoadOrStore(name, c)
+	return c
+}
+
+func (r *Registry) addDistribution(name string, opts ...DistributionOption) *Distribution {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	name = strings.Clone(name)
+	clean := format.CleanName(name)
+	d, ok := r.distributions.Load(clean)
+	if !ok {
+		made := newDistribution(clean, opts)
+		if d, ok = r.distributions.LoadOrStore(made.name, made); !ok {
+			r.distributionList = append(r.distributionList, made)
+		}
+		r.distributions.LoadOrStore(clean, d)
+	}
+	r.distributions.LoadOrStore(name, d)
+	return d.(*Distribution)
+}
+
+// Snapshot returns all stats as they are now. Each is right by itself; they are
+// not all of one instant, since recording goes on.
+func (r *Registry) Snapshot() *format.Snapshot {
+	r.mu.Lock()
+	scalars, distributions := r.scalarList, r.distributionList // elements never change
+	funcs := maps.Clone(r.funcs)
+	r.mu.Unlock()
+
+	s := &format.Snapshot{Stats: make([]format.Stat, 0, len(scalars)+len(distributions)+len(funcs))}
+	for _, stat := range scalars {
+		value := stat.s.value() // before the kind: what is decremented is a gauge first
+		s.Stats = append(s.Stats, format.Stat{Name: stat.name, Kind: stat.s.kind(), Value: value})
+	}
+	for _, d := range distributions {
+		protect(s, d.appendTo)
+	}
+	for name, f := range funcs {
+		protect(s, func(s *format.Snapshot) {
+			s.Stats = append(s.Stats, format.Stat{Name: name, Kind: format.Gauge, Value: format.Float(f())})
+		})
+	}
+	s.Sort()
+	return s
+}
+
+// protect calls a function that runs code of the program's. If that panics, the
+// snapshot is as it was before.
+func protect(s *format.Snapshot, appendTo func(*format.Snapshot)) {
+	before := len(s.Stats)
+	defer func() {
+		if recover() != nil {
+			s.Stats = s.Stats[:before]
+		}
+	}()
+	appendTo(s)
+}
