@@ -1,0 +1,83 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"github.com/statvent/statvent/internal/gather"
+	"github.com/statvent/statvent/internal/output"
+)
+
+type catOptions struct {
+	names  []string
+	output string
+}
+
+func newCat(a *app) *cobra.Command {
+	var opts catOptions
+	cmd := &cobra.Command{
+		Use:   "cat [PID|NAME|FILE|-]...",
+		Short: "Print one snapshot of a process, of several, or of the whole host",
+		Long: `cat prints the stats of the processes with these pids or names, added up; of the
+whole host, if there is no argument. A FILE, or - for standard input, holds
+stats as programs write them, a line each: NAME: VALUE.`,
+		Example: `  statvent cat                    # the whole host
+  statvent cat 3435 3436          # two processes
+  statvent cat -o json 3435 | jq .stats
+  ssh web1 statvent cat | statvent cat - 3435`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := output.CheckFormat(opts.output, output.StatsFormats()); err != nil {
+				return usage(cmd, err)
+			}
+			opts.names = args
+			return a.cat(cmd.Context(), opts)
+		},
+	}
+	outputFlag(cmd, &opts.output, "plain", output.StatsFormats())
+	return cmd
+}
+
+func (a *app) cat(ctx context.Context, opts catOptions) error {
+	result, err := a.gather(ctx, opts.names)
+	if err != nil {
+		return explain(err, a.config.PipeDir)
+	}
+	if result.Read == 0 && len(opts.names) > 0 {
+		err := errors.Join(result.Errors...)
+		if errors.Is(err, gather.ErrNotFound) {
+			err = output.WithHint(err, "'statvent list' shows the sources in "+a.config.PipeDir)
+		}
+		return err
+	}
+	if err := a.streams.PrintStats(opts.output, &output.Stats{Snapshot: result.Total, Time: result.Time}); err != nil {
+		return err
+	}
+	return a.report(result)
+}
+
+func (a *app) gather(ctx context.Context, names []string) (*gather.Result, error) {
+	if len(names) == 0 {
+		return gather.Host(ctx, a.collectorOptions())
+	}
+	return gather.Names(ctx, a.collectorOptions(), a.streams.In, names)
+}
+
+// report says what is missing from a result.
+func (a *app) report(result *gather.Result) error {
+	switch n := result.Total.Skipped; {
+	case n == 1:
+		a.streams.Warn("1 line could not be read and was skipped")
+	case n > 1:
+		a.streams.Warn("%d lines could not be read and were skipped", n)
+	}
+	for _, err := range result.Errors {
+		a.streams.Warn("%s", output.Escape(err.Error()))
+	}
+	if len(result.Errors) > 0 {
+		return errPartial
+	}
+	return nil
+}

@@ -1,0 +1,44 @@
+package cmd
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"github.com/statvent/statvent/internal/output"
+	"github.com/statvent/statvent/pkg/pipes"
+)
+
+// explain adds to an error of the pipe directory what can be done about it.
+func explain(err error, dir string) error {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return output.WithHint(fmt.Errorf("the pipe directory %s does not exist", dir),
+			"it is made by the first program that publishes; 'statvent list' says where to look")
+	case errors.Is(err, pipes.ErrSymlink):
+		target, linkErr := os.Readlink(dir)
+		if linkErr != nil {
+			target = "the directory itself"
+		}
+		return output.WithHint(fmt.Errorf("the pipe directory %s %w", dir, pipes.ErrSymlink),
+			"use --pipe-dir "+target)
+	case errors.Is(err, fs.ErrPermission):
+		return output.WithHint(fmt.Errorf("the pipe directory can't be read: %w", err),
+			"chmod 1777 "+dir+" lets every user publish and read; or run statvent as its owner")
+	case errors.Is(err, fs.ErrInvalid), isNotDir(err):
+		return output.WithHint(fmt.Errorf("the pipe directory %s is not a directory", dir),
+			"use --pipe-dir to name another")
+	default:
+		return err
+	}
+}
+
+func isNotDir(err error) bool {
+	pathErr := new(fs.PathError)
+	if !errors.As(err, &pathErr) {
+		return false
+	}
+	info, statErr := os.Lstat(pathErr.Path)
+	return statErr == nil && !info.IsDir()
+}

@@ -1,0 +1,75 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/statvent/statvent/internal/host"
+	"github.com/statvent/statvent/internal/output"
+	"github.com/statvent/statvent/pkg/pipes"
+)
+
+type listOptions struct {
+	output string
+}
+
+func newList(a *app) *cobra.Command {
+	var opts listOptions
+	cmd := &cobra.Command{
+		Use:   "list",
+		Short: "Show who publishes, and how they fare",
+		Long: `list asks every source of the host once and shows its process, its user, how long
+it has published, how many stats it has and in which state it is:
+
+  live           it answered
+  unresponsive   it lives, or may, and did not answer in time
+  stale          its process is gone
+  failed         it can't be read, or sent more than it may
+
+Entries of the pipe directory that are no sources are passed over, and why is
+said. Where there is no source at all, list says why that may be.`,
+		Example: `  statvent list
+  statvent list -o json | jq '.sources[] | select(.state != "live")'`,
+		Args: arguments(noArguments),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := output.CheckFormat(opts.output, output.ReportFormats()); err != nil {
+				return usage(cmd, err)
+			}
+			return a.list(cmd.Context(), opts)
+		},
+	}
+	outputFlag(cmd, &opts.output, "table", output.ReportFormats())
+	return cmd
+}
+
+func (a *app) list(ctx context.Context, opts listOptions) error {
+	collector := pipes.NewCollector(a.collectorOptions())
+	defer collector.Close()
+	collection, err := collector.Collect(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		collection, err = &pipes.Collection{Dir: a.config.PipeDir, Time: time.Now()}, nil
+	}
+	if err != nil {
+		return explain(err, a.config.PipeDir)
+	}
+	if err := a.streams.PrintReport(opts.output, host.Describe(collection)); err != nil {
+		return err
+	}
+	if warning := host.OwnerWarning(a.config.PipeDir); warning != "" {
+		a.streams.Warn("%s", output.Escape(warning))
+	}
+	if len(collection.Sources) == 0 {
+		a.streams.Warn("no program publishes in %s", a.config.PipeDir)
+		for _, advice := range host.Advice(a.config.PipeDir) {
+			a.streams.Hint(output.Escape(advice))
+		}
+	}
+	if len(collection.Missing()) > 0 {
+		return errPartial
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+// Package cmd is the command line: it turns arguments into options and calls
+// what does the work.
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/statvent/statvent/internal/config"
+	"github.com/statvent/statvent/internal/output"
+	"github.com/statvent/statvent/pkg/pipes"
+)
+
+// Exit codes, as `statvent --help` has them.
+const (
+	exitDone    = 0
+	exitFailed  = 1
+	exitUsage   = 2
+	exitPartial = 3
+)
+
+// Main runs the command line of the process and returns its exit code.
+func Main() int {
+	return run(context.Background(), output.System(), os.Args[1:])
+}
+
+func run(ctx context.Context, streams *output.Streams, args []string) int {
+	streams.SetColor("auto")
+	root := newRoot(streams)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return exitDone
+	case errors.Is(err, errPartial):
+		return exitPartial // what was missing has been said
+	}
+	streams.Error(err)
+	if errors.Is(err, errUsage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// errPartial ends a command that has printed what there is and said what there
+// isn't.
+var errPartial = errors.New("some sources could not be read")
+
+// errUsage is what every error about the command line is.
+var errUsage = errors.New("wrong usage")
+
+type usageError struct{ error }
+
+func (usageError) Is(target error) bool { return target == errUsage }
+
+// usage returns an error about the command line, with a hint where to look.
+func usage(cmd *cobra.Command, err error) error {
+	return output.WithHint(usageError{err}, fmt.Sprintf("'%s --help' shows how it is used", cmd.CommandPath()))
+}
+
+// app is what all commands share.
+type app struct {
+	streams    *output.Streams
+	configFile string
+	config     *config.Config // loaded before a command runs
+}
+
+func newRoot(streams *output.Streams) *cobra.Command {
+	a := &app{streams: streams}
+	root := &cobra.Command{
+		Use:   "statvent",
+		Short: "See the stats that programs publish at named pipes",
+		Long: `statvent reads the stats that the programs of a host publish at named pipes,
+adds them up, and serves or prints the sum.
+
+Every option can also be set by an environment variable (--pipe-dir by
+STATVENT_PIPE_DIR) or in a file (pipe_dir), ~/.config/statvent/statvent.yaml or
+/etc/statvent/statvent.yaml. The option wins over the variable, the variable
+over the file.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 some sources could not be read
+(what could be read was printed).`,
+		Example: `  statvent serve           # the sum over all processes at http://127.0.0.1:7828/stats
+  statvent list            # who publishes
+  statvent watch 'app.*'   # live, with rates
+  statvent cat 3435        # one process`,
+		Version:       version(),
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return cmd.Help()
+			}
+			message := fmt.Sprintf("unknown command %q", args[0])
+			if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
+				message += ": did you mean " + strings.Join(similar, " or ") + "?"
+			}
+			return usage(cmd, errors.New(message))
+		},
+		PersistentPreRunE: a.configure,
+	}
+	root.SetIn(streams.In)
+	root.SetOut(streams.Out)
+	root.SetErr(streams.Err)
+	root.SetFlagErrorFunc(usage)
+	root.SetVersionTemplate("statvent {{.Version}}\n")
+	root.SuggestionsMinimumDistance = 2
+
+	flags := root.PersistentFlags()
+	config.AddFlag(flags, config.PipeDir, "d")
+	config.AddFlag(flags, config.Deadline, "")
+	config.AddFlag(flags, config.Color, "")
+	flags.StringVar(&a.configFile, "config", "", "configuration `file`")
+
+	root.AddCommand(newServe(a), newCat(a), newList(a), newWatch(a))
+	return root
+}
+
+// configure loads the configuration before a command runs.
+func (a *app) configure(cmd *cobra.Command, _ []string) error {
+	c, err := config.Load(cmd.Flags(), a.configFile)
+	if err != nil {
+		return usage(cmd, err)
+	}
+	a.config = c
+	a.streams.SetColor(c.Color)
+	return nil
+}
+
+// collectorOptions are those that the configuration asks for.
+func (a *app) collectorOptions() pipes.CollectorOptions {
+	return pipes.CollectorOptions{
+		Dir:        a.config.PipeDir,
+		Deadline:   a.config.Deadline,
+		StaleAfter: a.config.StaleAfter,
+	}
+}
+
+// arguments makes a usage error of what a check of the arguments says.
+func arguments(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usage(cmd, err)
+		}
+		return nil
+	}
+}
+
+// noArguments is for commands that take none.
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("no arguments are taken: %q", args[0])
+	}
+	return nil
+}
+
+// outputFlag adds -o with one of the known formats, checked by checkOutput.
+func outputFlag(cmd *cobra.Command, value *string, fallback string, known []string) {
+	cmd.Flags().StringVarP(value, "output", "o", fallback, "output `format`: "+strings.Join(known, ", "))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(known, cobra.ShellCompDirectiveNoFileComp))
+}
+
+// version returns the version that the binary was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "devel"
+	}
+	return info.Main.Version
+}

@@ -1,0 +1,100 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/statvent/statvent/internal/config"
+	"github.com/statvent/statvent/internal/host"
+	"github.com/statvent/statvent/internal/output"
+	"github.com/statvent/statvent/internal/server"
+	"github.com/statvent/statvent/pkg/pipes"
+)
+
+func newServe(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Serve the sum over all processes as JSON",
+		Long: `serve answers GET /stats with the stats of all processes of the host, added up:
+{"stats": {NAME: NUMBER, ...}, "timestamp": SECONDS}. Nothing is read before
+somebody asks. /stats?match=GLOB gives the stats whose name matches, /sources
+what 'statvent list -o json' prints, /-/healthy and /-/ready whether it runs.
+
+The pipes of processes that are gone are removed. SIGTERM and SIGINT end it
+after the requests in flight.`,
+		Example: `  statvent serve
+  statvent serve --listen 127.0.0.1:8000
+  curl -s 'http://127.0.0.1:7828/stats?match=app.*'`,
+		Args: arguments(noArguments),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			return a.serve(ctx)
+		},
+	}
+	config.AddFlag(cmd.Flags(), config.Listen, "l")
+	config.AddFlag(cmd.Flags(), config.Path, "")
+	config.AddFlag(cmd.Flags(), config.StaleAfter, "")
+	config.AddFlag(cmd.Flags(), config.LogLevel, "")
+	config.AddFlag(cmd.Flags(), config.LogFormat, "")
+	return cmd
+}
+
+func (a *app) serve(ctx context.Context) error {
+	log, err := a.logger()
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", a.config.Listen)
+	if err != nil {
+		return explainListen(err, a.config.Listen)
+	}
+	opts := a.collectorOptions()
+	opts.RemoveStale = true
+	collector := pipes.NewCollector(opts)
+	defer collector.Close()
+	log.Info("serving", "url", "http://"+listener.Addr().String()+a.config.Path, "pipe_dir", a.config.PipeDir)
+	if warning := host.OwnerWarning(a.config.PipeDir); warning != "" {
+		log.Warn(warning)
+	}
+	return server.New(server.Options{
+		PipeDir:   a.config.PipeDir,
+		Path:      a.config.Path,
+		Collector: collector,
+		Log:       log,
+	}).Serve(ctx, listener)
+}
+
+func (a *app) logger() (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(a.config.LogLevel)); err != nil {
+		return nil, err
+	}
+	opts := &slog.HandlerOptions{Level: level}
+	if a.config.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(a.streams.Err, opts)), nil
+	}
+	return slog.New(slog.NewTextHandler(a.streams.Err, opts)), nil
+}
+
+// explainListen says what can be done about an address that can't be used.
+func explainListen(err error, address string) error {
+	hint := "--listen takes an address and a port, such as 127.0.0.1:7828"
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = "another statvent serve may run; --listen takes another port"
+	case errors.Is(err, syscall.EACCES):
+		hint = "ports below 1024 are root's; --listen takes another"
+	}
+	if opErr := new(net.OpError); errors.As(err, &opErr) {
+		err = opErr.Err
+	}
+	return output.WithHint(fmt.Errorf("can't listen on %s: %w", address, err), hint)
+}

@@ -1,0 +1,103 @@
+package cmd
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/statvent/statvent/internal/config"
+	"github.com/statvent/statvent/internal/gather"
+	"github.com/statvent/statvent/internal/glob"
+	"github.com/statvent/statvent/internal/output"
+	"github.com/statvent/statvent/pkg/format"
+	"github.com/statvent/statvent/pkg/pipes"
+)
+
+type watchOptions struct {
+	match  func(name string) bool
+	count  int // of snapshots; 0 means without end
+	output string
+}
+
+func newWatch(a *app) *cobra.Command {
+	var opts watchOptions
+	var once bool
+	cmd := &cobra.Command{
+		Use:   "watch [GLOB]...",
+		Short: "Show the stats of the whole host live, with rates",
+		Long: `watch shows the stats whose name matches one of the patterns, or all, and by how
+much each grows in a second. On a terminal the table is redrawn; elsewhere one
+snapshot follows the other, an empty line between them.`,
+		Example: `  statvent watch
+  statvent watch 'app.*' '*.errors' -n 5s
+  statvent watch --once
+  statvent watch -o json -n 10s >> stats.jsonl`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := output.CheckFormat(opts.output, output.StatsFormats()); err != nil {
+				return usage(cmd, err)
+			}
+			var err error
+			if opts.match, err = glob.Compile(args...); err != nil {
+				return usage(cmd, err)
+			}
+			if opts.count < 0 {
+				return usage(cmd, errors.New("--count takes a number of snapshots"))
+			}
+			if once {
+				opts.count = 1
+			}
+			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
+			defer stop()
+			return a.watch(ctx, opts)
+		},
+	}
+	config.AddFlag(cmd.Flags(), config.Interval, "n")
+	cmd.Flags().BoolVar(&once, "once", false, "show one snapshot")
+	cmd.Flags().IntVar(&opts.count, "count", 0, "show that `many` snapshots")
+	outputFlag(cmd, &opts.output, "table", output.StatsFormats())
+	return cmd
+}
+
+func (a *app) watch(ctx context.Context, opts watchOptions) error {
+	collector := pipes.NewCollector(a.collectorOptions())
+	defer collector.Close()
+	screen := a.streams.NewScreen(opts.output)
+	defer screen.Close()
+	ticker := time.NewTicker(a.config.Interval)
+	defer ticker.Stop()
+
+	stats := output.Stats{Rates: true}
+	var result *gather.Result
+	for shown := 1; ; shown++ {
+		collection, err := collector.Collect(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, fs.ErrNotExist):
+			result = &gather.Result{Total: &format.Snapshot{}, Time: time.Now()}
+		case err != nil:
+			return explain(err, a.config.PipeDir)
+		default:
+			result = gather.Summarize(collection)
+		}
+		stats.Previous, stats.PreviousTime = stats.Snapshot, stats.Time
+		stats.Snapshot, stats.Time = result.Total.Filter(opts.match), result.Time
+		if err := screen.Show(&stats); err != nil {
+			return err
+		}
+		if shown == opts.count {
+			return a.report(result)
+		}
+		select {
+		case <-ticker.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}

@@ -1,0 +1,220 @@
+// Package config finds out what the user wants: a flag beats the environment,
+// which beats the configuration file, which beats the default.
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/spf13/viper"
+
+	"github.com/statvent/statvent/pkg/pipes"
+)
+
+// A Config is the configuration in force.
+type Config struct {
+	PipeDir    string
+	Deadline   time.Duration
+	StaleAfter time.Duration
+	Color      string // auto, always or never
+	Listen     string
+	Path       string
+	LogLevel   string
+	LogFormat  string // text or json
+	Interval   time.Duration
+}
+
+// Names of the keys. A key's environment variable is its name in capitals with
+// STATVENT_ before it; its flag has dashes for underscores.
+const (
+	PipeDir    = "pipe_dir"
+	Deadline   = "deadline"
+	StaleAfter = "stale_after"
+	Color      = "color"
+	Listen     = "listen"
+	Path       = "path"
+	LogLevel   = "log_level"
+	LogFormat  = "log_format"
+	Interval   = "interval"
+)
+
+// keys are all keys, in the order of configs/statvent.yaml, with what they are
+// where nobody says anything else.
+var keys = []struct{ name, value, usage string }{
+	{PipeDir, pipes.DefaultDir, "`directory` of the pipes"},
+	{Deadline, pipes.DefaultDeadline.String(), "`time` to wait for a source that does not answer"},
+	{StaleAfter, pipes.DefaultStaleAfter.String(), "`time` that a silent pipe without its process is kept"},
+	{Color, "auto", "`when` to use colour: auto, always or never"},
+	{Listen, "127.0.0.1:7828", "`address` and port to serve at"},
+	{Path, "/stats", "`path` of the JSON document"},
+	{LogLevel, "info", "least `level` that is logged: debug, info, warn or error"},
+	{LogFormat, "text", "`format` of the log: text or json"},
+	{Interval, "1s", "`time` between two snapshots"},
+}
+
+// FlagName returns the name of the key's flag.
+func FlagName(key string) string { return strings.ReplaceAll(key, "_", "-") }
+
+// Variable returns the name of the key's environment variable.
+func Variable(key string) string { return "STATVENT_" + strings.ToUpper(key) }
+
+// AddFlag adds the key's flag, with a one-letter shorthand unless that is empty.
+func AddFlag(flags *pflag.FlagSet, key, shorthand string) {
+	for _, k := range keys {
+		if k.name == key {
+			flags.StringP(FlagName(key), shorthand, k.value, k.usage)
+			return
+		}
+	}
+	panic("no such key: " + key)
+}
+
+// Load reads the configuration: that of file if it isn't empty, else that of
+// the first of DefaultFiles that is there. Its errors say which key is wrong
+// and where it was found.
+func Load(flags *pflag.FlagSet, file string) (*Config, error) {
+	v := viper.New()
+	for _, k := range keys {
+		v.SetDefault(k.name, k.value)
+		_ = v.BindEnv(k.name, Variable(k.name)) // fails without a name only
+		if flag := flags.Lookup(FlagName(k.name)); flag != nil {
+			_ = v.BindPFlag(k.name, flag) // fails for a nil flag only
+		}
+	}
+	file, err := readFile(v, file)
+	if err != nil {
+		return nil, err
+	}
+	return decode(v, func(key string) string { return origin(key, flags, v, file) })
+}
+
+// DefaultFiles are the files that are looked for, the first that exists wins.
+func DefaultFiles() []string {
+	var files []string
+	if dir, err := os.UserConfigDir(); err == nil {
+		files = append(files, filepath.Join(dir, "statvent", "statvent.yaml"))
+	}
+	return append(files, "/etc/statvent/statvent.yaml")
+}
+
+func readFile(v *viper.Viper, file string) (string, error) {
+	candidates := []string{file}
+	if file == "" {
+		candidates = DefaultFiles()
+	}
+	for _, candidate := range candidates {
+		read := viper.New()
+		read.SetConfigFile(candidate)
+		read.SetConfigType("yaml")
+		err := read.ReadInConfig()
+		if errors.Is(err, fs.ErrNotExist) && file == "" {
+			continue
+		}
+		if pathErr := new(fs.PathError); errors.As(err, &pathErr) {
+			return "", fmt.Errorf("the configuration file can't be read: %w", pathErr)
+		}
+		if err != nil {
+			return "", fmt.Errorf("the configuration file %s is malformed: %w", candidate, errors.Unwrap(err))
+		}
+		for _, key := range read.AllKeys() {
+			if err := checkKey(key); err != nil {
+				return "", fmt.Errorf("%w in %s", err, candidate)
+			}
+		}
+		return candidate, v.MergeConfigMap(read.AllSettings())
+	}
+	return "", nil
+}
+
+func checkKey(key string) error {
+	var names []string
+	for _, k := range keys {
+		if k.name == key {
+			return nil
+		}
+		names = append(names, k.name)
+	}
+	slices.Sort(names)
+	return fmt.Errorf("unknown key %q (there are %s)", key, strings.Join(names, ", "))
+}
+
+// origin says where the value of a key came from, for errors.
+func origin(key string, flags *pflag.FlagSet, v *viper.Viper, file string) string {
+	if flag := flags.Lookup(FlagName(key)); flag != nil && flag.Changed {
+		return "--" + flag.Name
+	}
+	if os.Getenv(Variable(key)) != "" {
+		return Variable(key)
+	}
+	if v.InConfig(key) {
+		return key + " in " + file
+	}
+	return key
+}
+
+// decode checks the values and gives them their types.
+func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
+	var errs []error
+	fail := func(key, format string, args ...any) {
+		errs = append(errs, fmt.Errorf("%s: "+format, append([]any{origin(key)}, args...)...))
+	}
+	duration := func(key string) time.Duration {
+		d, err := ParseDuration(v.GetString(key))
+		if err != nil {
+			fail(key, "%w", err)
+		}
+		return d
+	}
+	oneOf := func(key string, allowed ...string) string {
+		value := v.GetString(key)
+		if !slices.Contains(allowed, value) {
+			fail(key, "%q is none of %s", value, strings.Join(allowed, ", "))
+		}
+		return value
+	}
+	c := &Config{
+		PipeDir:    filepath.Clean(v.GetString(PipeDir)),
+		Deadline:   duration(Deadline),
+		StaleAfter: duration(StaleAfter),
+		Color:      oneOf(Color, "auto", "always", "never"),
+		Listen:     v.GetString(Listen),
+		Path:       v.GetString(Path),
+		LogLevel:   oneOf(LogLevel, "debug", "info", "warn", "error"),
+		LogFormat:  oneOf(LogFormat, "text", "json"),
+		Interval:   duration(Interval),
+	}
+	if !strings.HasPrefix(c.Path, "/") {
+		fail(Path, "%q does not begin with a slash", c.Path)
+	}
+	if len(errs) > 0 {
+		return nil, errs[0]
+	}
+	return c, nil
+}
+
+// ParseDuration reads a time like 500ms, 1s or 2m, or a number of seconds. It
+// is greater than zero and at most a day.
+func ParseDuration(s string) (time.Duration, error) {
+	d, err := time.ParseDuration(s)
+	if seconds, floatErr := strconv.ParseFloat(s, 64); err != nil && floatErr == nil {
+		d, err = time.Duration(seconds*float64(time.Second)), nil
+		if !(seconds > 0 && seconds <= (24*time.Hour).Seconds()) {
+			d = 0
+		}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%q is no time, such as 500ms, 1s or 2m", s)
+	}
+	if d <= 0 || d > 24*time.Hour {
+		return 0, fmt.Errorf("%q is not a time between 0 and 24h", s)
+	}
+	return d, nil
+}

@@ -1,0 +1,203 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// load loads a configuration from the arguments and a file with that text, in a
+// home of its own.
+func load(t *testing.T, text string, args ...string) (*Config, error) {
+	t.Helper()
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	t.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
+	file := ""
+	if text != "" {
+		file = filepath.Join(home, "test.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	for _, k := range keys {
+		AddFlag(flags, k.name, "")
+	}
+	if err := flags.Parse(args); err != nil {
+		t.Fatal(err)
+	}
+	return Load(flags, file)
+}
+
+func TestDefaults(t *testing.T) {
+	c, err := load(t, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Config{
+		PipeDir: "/tmp/stats-pipe", Deadline: 500 * time.Millisecond, StaleAfter: time.Minute,
+		Color: "auto", Listen: "127.0.0.1:7828", Path: "/stats",
+		LogLevel: "info", LogFormat: "text", Interval: time.Second,
+	}
+	if *c != want {
+		t.Errorf("got %+v, want %+v", *c, want)
+	}
+}
+
+// Every key comes from its flag, else its variable, else the file.
+func TestPrecedenceOfEveryKey(t *testing.T) {
+	values := map[string][3]string{ // in the file, the environment, the flag
+		PipeDir:    {"/a", "/b", "/c"},
+		Deadline:   {"1s", "2s", "3s"},
+		StaleAfter: {"1s", "2s", "3s"},
+		Color:      {"always", "never", "auto"},
+		Listen:     {"a:1", "b:1", "c:1"},
+		Path:       {"/a", "/b", "/c"},
+		LogLevel:   {"debug", "warn", "error"},
+		LogFormat:  {"json", "text", "json"},
+		Interval:   {"1s", "2s", "3s"},
+	}
+	get := func(c *Config, key string) string {
+		return map[string]string{
+			PipeDir: c.PipeDir, Deadline: c.Deadline.String(), StaleAfter: c.StaleAfter.String(),
+			Color: c.Color, Listen: c.Listen, Path: c.Path,
+			LogLevel: c.LogLevel, LogFormat: c.LogFormat, Interval: c.Interval.String(),
+		}[key]
+	}
+	for _, k := range keys {
+		t.Run(k.name, func(t *testing.T) {
+			value, ok := values[k.name]
+			if !ok {
+				t.Fatal("this key has no case here")
+			}
+			text := k.name + ": " + value[0] + "\n"
+			check := func(from, want string, args ...string) {
+				t.Helper()
+				c, err := load(t, text, args...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := get(c, k.name); got != want {
+					t.Errorf("with the %s: got %q, want %q", from, got, want)
+				}
+			}
+			check("file", value[0])
+			t.Setenv(Variable(k.name), value[1])
+			check("variable", value[1])
+			check("flag", value[2], "--"+FlagName(k.name), value[2])
+		})
+	}
+}
+
+func TestErrorsNameTheKeyAndWhereItWasFound(t *testing.T) {
+	fails := func(text string, args []string, want ...string) {
+		t.Helper()
+		_, err := load(t, text, args...)
+		if err == nil {
+			t.Errorf("no error for %q %q", text, args)
+			return
+		}
+		for _, w := range want {
+			if !strings.Contains(err.Error(), w) {
+				t.Errorf("the error %q does not say %q", err, w)
+			}
+		}
+		if strings.Contains(err.Error(), "\n") {
+			t.Errorf("the error %q has more than one line", err)
+		}
+	}
+	fails("pipe_dri: /x\n", nil, `unknown key "pipe_dri"`, "test.yaml")
+	fails("server:\n  port: 1\n", nil, `unknown key "server.port"`)
+	fails("deadline: soon\n", nil, "deadline in ", "test.yaml", `"soon"`)
+	fails("deadline: 0\n", nil, "deadline", "between")
+	fails("color: pink\n", nil, "color", `"pink"`, "auto")
+	fails("path: stats\n", nil, "path", "slash")
+	fails("pipe_dir: [\n", nil, "malformed", "test.yaml")
+	fails("", []string{"--interval", "-1"}, "--interval")
+	fails("", []string{"--deadline", "25h"}, "--deadline", "24h")
+	fails("", []string{"--log-level", "loud"}, "--log-level", "debug")
+
+	t.Setenv("STATVENT_COLOR", "pink")
+	fails("", nil, "STATVENT_COLOR", `"pink"`)
+}
+
+func TestFileThatIsNotThere(t *testing.T) {
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	_, err := Load(flags, filepath.Join(t.TempDir(), "none.yaml"))
+	if err == nil || !strings.Contains(err.Error(), "none.yaml") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestDefaultFileOfTheUser(t *testing.T) {
+	home := t.TempDir()
+	t.Setenv("XDG_CONFIG_HOME", home)
+	if err := os.MkdirAll(filepath.Join(home, "statvent"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(home, "statvent", "statvent.yaml")
+	if err := os.WriteFile(file, []byte("pipe_dir: /here\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := Load(pflag.NewFlagSet("test", pflag.ContinueOnError), "")
+	if err != nil || c.PipeDir != "/here" {
+		t.Errorf("got %+v, %v", c, err)
+	}
+}
+
+// The file that comes with statvent shows every key with its default.
+func TestShippedFileIsTheDefaults(t *testing.T) {
+	text, err := os.ReadFile("../../configs/statvent.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range keys {
+		if !strings.Contains(string(text), "\n"+k.name+": ") {
+			t.Errorf("it does not have %s", k.name)
+		}
+	}
+	shipped, err := load(t, string(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defaults, err := load(t, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if *shipped != *defaults {
+		t.Errorf("it says %+v, the defaults are %+v", *shipped, *defaults)
+	}
+}
+
+func TestParseDuration(t *testing.T) {
+	good := func(s string, want time.Duration) {
+		t.Helper()
+		if got, err := ParseDuration(s); err != nil || got != want {
+			t.Errorf("%q: got %v, %v, want %v", s, got, err, want)
+		}
+	}
+	bad := func(s string) {
+		t.Helper()
+		if got, err := ParseDuration(s); err == nil {
+			t.Errorf("%q: got %v, want an error", s, got)
+		}
+	}
+	good("1", time.Second)
+	good("0.25", 250*time.Millisecond)
+	good("1s", time.Second)
+	good("1m30s", 90*time.Second)
+	good("24h", 24*time.Hour)
+	bad("")
+	bad("0")
+	bad("-1s")
+	bad("soon")
+	bad("24h1s")
+	bad("1e300")
+	bad("nan")
+	bad("inf")
+}

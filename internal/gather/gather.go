@@ -1,0 +1,160 @@
+// Package gather collects the stats that somebody names: of sources, of files,
+// of standard input, or of the whole host.
+package gather
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/statvent/statvent/pkg/format"
+	"github.com/statvent/statvent/pkg/pipes"
+)
+
+// A Result is the sum of what could be read, and why the rest could not.
+type Result struct {
+	Total  *format.Snapshot
+	Time   time.Time
+	Read   int     // how many sources and files are in Total
+	Errors []error // one for each that isn't
+}
+
+// ErrNotFound is the error of a name that is neither a source nor a file.
+var ErrNotFound = errors.New("neither a source nor a file")
+
+// Names reads what the names say: "-" is standard input; what has a slash in it
+// is a file or a FIFO; all else is the pid or the name of a source, or, if there
+// is none, a file. A name that stands twice counts once.
+func Names(ctx context.Context, opts pipes.CollectorOptions, stdin io.Reader, names []string) (*Result, error) {
+	result := &Result{Time: time.Now()}
+	var snapshots []*format.Snapshot
+	add := func(name string, s *format.Snapshot, err error) {
+		if err != nil {
+			result.Errors = append(result.Errors, withName(name, err))
+			return
+		}
+		snapshots = append(snapshots, s)
+	}
+
+	wanted := make(map[string]bool) // sources -> whether one was found
+	seen := make(map[string]bool)
+	for _, name := range names {
+		switch {
+		case seen[name]:
+		case name == "-":
+			s, err := pipes.ReadPlain(stdin, opts.Limits)
+			add("standard input", s, err)
+		case strings.Contains(name, "/"):
+			s, err := readFile(ctx, opts, name)
+			add(name, s, err)
+		default:
+			wanted[name] = false
+		}
+		seen[name] = true
+	}
+	if len(wanted) > 0 {
+		sources, err := selected(ctx, opts, wanted)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range sources {
+			add(s.Name, s.Snapshot, s.Err)
+		}
+	}
+	for _, name := range names {
+		if found, isSource := wanted[name]; isSource && !found {
+			delete(wanted, name)
+			s, err := readFile(ctx, opts, name)
+			if errors.Is(err, fs.ErrNotExist) {
+				err = ErrNotFound
+			}
+			add(name, s, err)
+		}
+	}
+	result.Read = len(snapshots)
+	result.Total = format.Combine(snapshots...)
+	return result, nil
+}
+
+// selected reads the sources whose name or pid is wanted, and marks which of
+// those there are.
+func selected(ctx context.Context, opts pipes.CollectorOptions, wanted map[string]bool) ([]pipes.Source, error) {
+	opts.Select = func(name string, pid int) bool {
+		found := false
+		for _, key := range []string{name, strconv.Itoa(pid)} {
+			if _, ok := wanted[key]; ok {
+				wanted[key], found = true, true
+			}
+		}
+		return found
+	}
+	collection, err := collectOnce(ctx, opts)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return collection.Sources, nil
+}
+
+// Host reads all sources of the host.
+func Host(ctx context.Context, opts pipes.CollectorOptions) (*Result, error) {
+	collection, err := collectOnce(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	return Summarize(collection), nil
+}
+
+// Summarize returns the result of a collection.
+func Summarize(c *pipes.Collection) *Result {
+	result := &Result{Total: c.Total(), Time: c.Time}
+	for _, s := range c.Missing() {
+		result.Errors = append(result.Errors, withName(s.Name, s.Err))
+	}
+	result.Read = len(c.Sources) - len(result.Errors)
+	return result
+}
+
+func collectOnce(ctx context.Context, opts pipes.CollectorOptions) (*pipes.Collection, error) {
+	collector := pipes.NewCollector(opts)
+	defer collector.Close()
+	return collector.Collect(ctx)
+}
+
+// readFile reads a FIFO within the deadline, or a file.
+func readFile(ctx context.Context, opts pipes.CollectorOptions, path string) (*format.Snapshot, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if info.Mode().Type() == fs.ModeNamedPipe {
+		ctx, cancel := context.WithTimeout(ctx, opts.Deadline)
+		defer cancel()
+		return pipes.ReadFIFO(ctx, path, opts.Limits)
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is neither a file nor a named pipe")
+	}
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	return pipes.ReadPlain(file, opts.Limits)
+}
+
+// withName says which source an error is of, unless it says so itself.
+func withName(name string, err error) error {
+	if pathErr := new(fs.PathError); errors.As(err, &pathErr) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", name, err)
+}

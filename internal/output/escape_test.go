@@ -1,0 +1,53 @@
+package output
+
+import (
+	"strings"
+	"testing"
+	"unicode"
+)
+
+func TestEscape(t *testing.T) {
+	stays := func(s string) {
+		t.Helper()
+		if got := Escape(s); got != s {
+			t.Errorf("%q became %q", s, got)
+		}
+	}
+	becomes := func(s, want string) {
+		t.Helper()
+		if got := Escape(s); got != want {
+			t.Errorf("%q became %q, want %q", s, got, want)
+		}
+	}
+	stays("")
+	stays(`GET /a?b="c" \d [e]: {0}`)
+	stays("größe 日本 🎉")
+	stays("\uFFFD") // the character itself, not a broken byte
+
+	becomes("\x1b[2J", `\x1b[2J`)
+	becomes("a\nb\tc\rd", `a\nb\tc\x0dd`)
+	becomes("caf\xe9", `caf\xe9`)
+	becomes("\xff\xfe", `\xff\xfe`)
+	becomes("\u202etxt.exe", `\u202etxt.exe`) // right to left
+	becomes("\u2066a\u2069", `\u2066a\u2069`)
+	becomes("\u009b31m", `\u009b31m`) // CSI in one character
+	becomes("\x00\x7f", `\x00\x7f`)
+	becomes("a\u200bb", `a\u200bb`) // a blank without width
+	becomes("\U000e0041", `\U000e0041`)
+}
+
+func FuzzEscape(f *testing.F) {
+	f.Add("plain")
+	f.Add("\x1b]0;title\x07\xff\u202e")
+	f.Fuzz(func(t *testing.T, s string) {
+		got := Escape(s)
+		for _, r := range got {
+			if !unicode.IsPrint(r) {
+				t.Errorf("%q became %q, which has %U in it", s, got, r)
+			}
+		}
+		if strings.ToValidUTF8(got, "") != got {
+			t.Errorf("%q became %q, which is not UTF-8", s, got)
+		}
+	})
+}

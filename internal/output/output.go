@@ -1,0 +1,88 @@
+// Package output is how statvent speaks.
+//
+// Data goes to stdout, everything else to stderr. What a person reads is a
+// table, or a line that begins with "statvent: "; a line that begins with
+// "hint: " says what to do about the one above it. Names that programs publish
+// are escaped wherever a person sees them, and raw in plain and JSON output.
+// Colour means something or isn't there, and each stream has it or not by
+// itself.
+package output
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/fatih/color"
+	"github.com/mattn/go-isatty"
+)
+
+// Streams are what a command reads from and writes to.
+type Streams struct {
+	In  io.Reader
+	Out io.Writer
+	Err io.Writer
+
+	outColor, errColor bool
+}
+
+// System returns the streams of the process.
+func System() *Streams {
+	return &Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}
+}
+
+// SetColor decides about colour: always, never, or auto, which is where a
+// stream is a terminal, TERM isn't dumb and NO_COLOR isn't set.
+func (s *Streams) SetColor(when string) {
+	wanted := func(w io.Writer) bool {
+		return when == "always" ||
+			when == "auto" && IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	}
+	s.outColor, s.errColor = wanted(s.Out), wanted(s.Err)
+}
+
+// IsTerminal tells whether w writes to a terminal.
+func IsTerminal(w io.Writer) bool {
+	file, ok := w.(*os.File)
+	return ok && isatty.IsTerminal(file.Fd())
+}
+
+// paint returns the text in that colour, if the stream has colours.
+func paint(enabled bool, text string, attributes ...color.Attribute) string {
+	c := color.New(attributes...)
+	if enabled {
+		c.EnableColor()
+	} else {
+		c.DisableColor()
+	}
+	return c.Sprint(text)
+}
+
+// Warn writes a line about something that went wrong on the way.
+func (s *Streams) Warn(format string, args ...any) {
+	fmt.Fprintln(s.Err, paint(s.errColor, "statvent:", color.FgYellow), fmt.Sprintf(format, args...))
+}
+
+// Hint writes a line that says what to do.
+func (s *Streams) Hint(text string) {
+	fmt.Fprintln(s.Err, paint(s.errColor, "hint:", color.FgCyan), text)
+}
+
+// Error writes the error that ended the command, and its hint if it has one.
+func (s *Streams) Error(err error) {
+	fmt.Fprintln(s.Err, paint(s.errColor, "statvent:", color.FgRed), Escape(err.Error()))
+	if hinted := new(hintedError); errors.As(err, &hinted) {
+		s.Hint(hinted.hint)
+	}
+}
+
+// WithHint adds to an error what its reader can do about it.
+func WithHint(err error, hint string) error { return &hintedError{err, hint} }
+
+type hintedError struct {
+	error
+	hint string
+}
+
+func (e *hintedError) Unwrap() error { return e.error }

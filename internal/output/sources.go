@@ -1,0 +1,144 @@
+package output
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/fatih/color"
+
+	"github.com/statvent/statvent/internal/host"
+	"github.com/statvent/statvent/pkg/pipes"
+)
+
+type reportFormat func(w io.Writer, colored bool, r *host.Report) error
+
+var reportFormats = map[string]reportFormat{
+	"table": reportTable,
+	"plain": reportPlain,
+	"json": func(w io.Writer, _ bool, r *host.Report) error {
+		return json.NewEncoder(w).Encode(r)
+	},
+}
+
+// ReportFormats are the names of the formats that PrintReport knows.
+func ReportFormats() []string { return slices.Sorted(maps.Keys(reportFormats)) }
+
+// PrintReport prints a report to stdout in the format of that name.
+func (s *Streams) PrintReport(format string, r *host.Report) error {
+	return reportFormats[format](s.Out, s.outColor, r)
+}
+
+var stateColors = map[pipes.State]color.Attribute{
+	pipes.Live:         color.FgGreen,
+	pipes.Unresponsive: color.FgYellow,
+	pipes.Stale:        color.FgRed,
+	pipes.Failed:       color.FgRed,
+}
+
+func reportTable(w io.Writer, colored bool, r *host.Report) error {
+	columns := []column{
+		{"SOURCE", false},
+		{"PID", true},
+		{"USER", false},
+		{"AGE", true},
+		{"STATS", true},
+		{"STATE", false},
+		{"COMMAND", false},
+		{"NOTE", false},
+	}
+	rows := make([][]cell, 0, len(r.Sources))
+	for _, s := range r.Sources {
+		rows = append(rows, []cell{
+			{Escape(s.Name), 0},
+			{orDash(s.PID > 0, strconv.Itoa(s.PID)), 0},
+			{Escape(s.User), 0},
+			{age(s.Age), 0},
+			{orDash(s.State == pipes.Live, strconv.Itoa(s.Stats)), 0},
+			{string(s.State), stateColors[s.State]},
+			{orDash(s.Command != "", shorten(Escape(s.Command), 40)), 0},
+			{note(s), color.FgYellow},
+		})
+	}
+	if len(rows) > 0 {
+		if err := writeTable(w, colored, columns, rows); err != nil {
+			return err
+		}
+	}
+	for _, p := range r.PassedOver {
+		if _, err := fmt.Fprintf(w, "passed over: %s: %s\n", Escape(p.Name), p.Why); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reportPlain writes a line a source without a header, its fields separated by
+// tabs: name, pid, user, age in seconds, stats, state, command. An unknown field
+// is empty.
+func reportPlain(w io.Writer, _ bool, r *host.Report) error {
+	for _, s := range r.Sources {
+		pid, seconds := "", ""
+		if s.PID > 0 {
+			pid = strconv.Itoa(s.PID)
+		}
+		if s.Age != nil {
+			seconds = strconv.FormatFloat(*s.Age, 'f', 0, 64)
+		}
+		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n",
+			Escape(s.Name), pid, Escape(s.User), seconds, s.Stats, s.State, Escape(s.Command))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func note(s host.Source) string {
+	switch {
+	case s.Error != "":
+		return Escape(s.Error)
+	case s.Skipped == 1:
+		return "1 line skipped"
+	case s.Skipped > 1:
+		return fmt.Sprintf("%d lines skipped", s.Skipped)
+	default:
+		return ""
+	}
+}
+
+func orDash(known bool, text string) string {
+	if known {
+		return text
+	}
+	return "-"
+}
+
+// age returns a duration in its largest unit, 59s, 59m, 23h or 365d.
+func age(seconds *float64) string {
+	if seconds == nil {
+		return "-"
+	}
+	d := time.Duration(*seconds * float64(time.Second))
+	switch {
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm", d/time.Minute)
+	case d < 24*time.Hour:
+		return fmt.Sprintf("%dh", d/time.Hour)
+	default:
+		return fmt.Sprintf("%dd", d/(24*time.Hour))
+	}
+}
+
+func shorten(s string, runes int) string {
+	if r := []rune(s); len(r) > runes {
+		return string(r[:runes-3]) + "..."
+	}
+	return s
+}

@@ -1,0 +1,120 @@
+package output
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fatih/color"
+
+	"github.com/statvent/statvent/pkg/format"
+)
+
+// Stats are what cat and watch print.
+type Stats struct {
+	Snapshot *format.Snapshot
+	Time     time.Time
+
+	// Previous is the snapshot before, if there was one, for rates.
+	Previous     *format.Snapshot
+	PreviousTime time.Time
+	Rates        bool // show them, or that there are none yet
+}
+
+type statsFormat func(w io.Writer, colored bool, s *Stats) error
+
+var statsFormats = map[string]statsFormat{
+	"table": statsTable,
+	"plain": func(w io.Writer, _ bool, s *Stats) error {
+		_, err := w.Write(format.AppendPlain(nil, s.Snapshot))
+		return err
+	},
+	"json": func(w io.Writer, _ bool, s *Stats) error {
+		_, err := w.Write(format.AppendJSON(nil, s.Snapshot, s.Time))
+		return err
+	},
+}
+
+// StatsFormats are the names of the formats that PrintStats knows.
+func StatsFormats() []string { return slices.Sorted(maps.Keys(statsFormats)) }
+
+// PrintStats prints stats to stdout in the format of that name.
+func (s *Streams) PrintStats(format string, stats *Stats) error {
+	return statsFormats[format](s.Out, s.outColor, stats)
+}
+
+func statsTable(w io.Writer, colored bool, s *Stats) error {
+	columns := []column{{"NAME", false}, {"VALUE", true}}
+	if s.Rates {
+		columns = append(columns, column{"PER SECOND", true})
+	}
+	rows := make([][]cell, 0, len(s.Snapshot.Stats))
+	for _, stat := range s.Snapshot.Stats {
+		row := []cell{{Escape(stat.Name), 0}, {readable(stat.Value), 0}}
+		if s.Rates {
+			row = append(row, s.rate(stat))
+		}
+		rows = append(rows, row)
+	}
+	return writeTable(w, colored, columns, rows)
+}
+
+// readable returns the value for a table: of a float no more than three digits
+// behind the point. The other formats have all of them.
+func readable(v format.Value) string {
+	if abs := math.Abs(v.Float64()); v.IsFloat() && abs >= 0.001 && abs < 1e15 {
+		return strconv.FormatFloat(v.Float64(), 'f', 3, 64)
+	}
+	return v.String()
+}
+
+// rate returns by how much the stat has grown, a second.
+func (s *Stats) rate(stat format.Stat) cell {
+	if s.Previous == nil {
+		return cell{"-", 0}
+	}
+	before, ok := s.Previous.Lookup(stat.Name)
+	seconds := s.Time.Sub(s.PreviousTime).Seconds()
+	if !ok || seconds <= 0 {
+		return cell{"-", 0}
+	}
+	// Integers are subtracted as such: the difference is small where they may
+	// be too large for a float.
+	change := stat.Value.Float64() - before.Float64()
+	if !stat.Value.IsFloat() && !before.IsFloat() {
+		change = float64(stat.Value.Int64() - before.Int64())
+	}
+	rate := change / seconds
+	switch {
+	case math.IsNaN(rate):
+		return cell{"-", 0}
+	case rate < 0:
+		return cell{FormatRate(rate), color.FgYellow}
+	case rate > 0:
+		return cell{FormatRate(rate), color.FgGreen}
+	default:
+		return cell{"0", 0}
+	}
+}
+
+// FormatRate returns a number with three digits that matter, or all before the
+// point.
+func FormatRate(rate float64) string {
+	if math.Abs(rate) >= 100 {
+		return strconv.FormatFloat(rate, 'f', 0, 64)
+	}
+	return strconv.FormatFloat(rate, 'g', 3, 64)
+}
+
+// CheckFormat says which formats there are if name is none of them.
+func CheckFormat(name string, known []string) error {
+	if slices.Contains(known, name) {
+		return nil
+	}
+	return fmt.Errorf("unknown output format %q: there are %s", name, strings.Join(known, ", "))
+}

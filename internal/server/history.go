@@ -1,0 +1,74 @@
+package server
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/statvent/statvent/internal/host"
+	"github.com/statvent/statvent/pkg/pipes"
+)
+
+// A history logs what changes from one collection to the next, once.
+type history struct {
+	log     *slog.Logger
+	pipeDir string
+	states  map[string]pipes.State // of the sources that aren't live
+	passed  map[string]bool
+	empty   bool // the last collection had no sources
+	failed  string
+}
+
+func newHistory(log *slog.Logger, pipeDir string) history {
+	return history{log: log, pipeDir: pipeDir, passed: make(map[string]bool)}
+}
+
+func (h *history) note(c *pipes.Collection, err error) {
+	if err != nil {
+		if h.failed != err.Error() {
+			h.failed = err.Error()
+			h.log.Error("the pipes can't be read", "error", err)
+		}
+		return
+	}
+	if h.failed != "" {
+		h.failed = ""
+		h.log.Info("the pipes can be read again", "pipe_dir", h.pipeDir)
+	}
+	if empty := len(c.Sources) == 0; empty != h.empty {
+		h.empty = empty
+		if empty {
+			h.log.Info("no program publishes here", "pipe_dir", h.pipeDir, "advice", host.Advice(h.pipeDir))
+		} else {
+			h.log.Info("programs publish here", "pipe_dir", h.pipeDir, "sources", len(c.Sources))
+		}
+	}
+	states := make(map[string]pipes.State)
+	for _, s := range c.Sources {
+		before, wasAway := h.states[s.Name]
+		switch {
+		case s.State == pipes.Live && wasAway:
+			h.log.Info("source is live again", "source", s.Name)
+		case s.State != pipes.Live:
+			states[s.Name] = s.State
+			if s.State != before {
+				level := slog.LevelWarn
+				if s.State == pipes.Stale {
+					level = slog.LevelInfo // processes end
+				}
+				h.log.Log(context.Background(), level, "source has no stats", "source", s.Name, "state", s.State, "error", s.Err)
+			}
+		}
+		if s.Snapshot != nil && s.Snapshot.Skipped > 0 {
+			h.log.Debug("lines skipped", "source", s.Name, "lines", s.Snapshot.Skipped)
+		}
+	}
+	h.states = states
+	passed := make(map[string]bool)
+	for _, p := range c.PassedOver {
+		passed[p.Name] = true
+		if !h.passed[p.Name] {
+			h.log.Warn("passed over", "entry", p.Name, "why", p.Why)
+		}
+	}
+	h.passed = passed
+}

@@ -1,0 +1,208 @@
+// Package server answers over HTTP with what the pipes of a host say.
+package server
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+
+	"github.com/statvent/statvent/internal/glob"
+	"github.com/statvent/statvent/internal/host"
+	"github.com/statvent/statvent/pkg/format"
+	"github.com/statvent/statvent/pkg/pipes"
+)
+
+// A Collector is where the server gets its numbers from.
+type Collector interface {
+	Collect(context.Context) (*pipes.Collection, error)
+}
+
+// Options say what to serve. All are needed.
+type Options struct {
+	PipeDir   string // for the log
+	Path      string // of the JSON document
+	Collector Collector
+	Log       *slog.Logger
+}
+
+// A Server serves the stats of a host. Requests that arrive while the pipes are
+// being read share that collection.
+type Server struct {
+	opts    Options
+	shared  singleflight.Group
+	history history // used by one collection at a time
+
+	// ctx is that of the collections: they aren't of one request, so that one
+	// that is canceled takes nothing from the others.
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+// New returns a server, which does nothing until it is asked.
+func New(opts Options) *Server {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Server{opts: opts, history: newHistory(opts.Log, opts.PipeDir), ctx: ctx, cancel: cancel}
+}
+
+// Timeouts of the HTTP server: for whoever is slow, by mistake or not.
+const (
+	headerTimeout   = 5 * time.Second
+	readTimeout     = 10 * time.Second
+	writeTimeout    = 30 * time.Second
+	idleTimeout     = 2 * time.Minute
+	shutdownTimeout = 10 * time.Second
+	maxHeaderBytes  = 64 << 10
+)
+
+// Serve answers requests until ctx is done, then finishes those in flight.
+func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
+	server := &http.Server{
+		Handler:           s.Handler(),
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
+	}
+	defer s.cancel()
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return err
+	case <-ctx.Done():
+	}
+	s.opts.Log.Info("stopping", "reason", context.Cause(ctx))
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		_ = server.Close()
+		return errors.New("some requests were cut off: they took longer than " + shutdownTimeout.String())
+	}
+	return nil
+}
+
+// Handler returns the handler of all paths.
+func (s *Server) Handler() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc(s.opts.Path, s.stats)
+	mux.HandleFunc("/sources", s.sources)
+	mux.HandleFunc("/-/healthy", ok)
+	mux.HandleFunc("/-/ready", ok)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, r, http.StatusNotFound, "nothing is served here; the stats are at "+s.opts.Path)
+	})
+	return readOnly(mux)
+}
+
+// stats serves {"stats": {...}, "timestamp": ...}.
+func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
+	match, err := glob.Compile(r.URL.Query()["match"]...)
+	if err != nil {
+		fail(w, r, http.StatusBadRequest, err.Error())
+		return
+	}
+	answer, err := s.collect(r.Context())
+	if err != nil {
+		fail(w, r, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	body := answer.json
+	if r.URL.Query().Has("match") {
+		body = format.AppendJSON(nil, answer.total.Filter(match), answer.collection.Time)
+	}
+	writeJSON(w, http.StatusOK, body)
+}
+
+// sources serves what `statvent list -o json` prints.
+func (s *Server) sources(w http.ResponseWriter, r *http.Request) {
+	answer, err := s.collect(r.Context())
+	if err != nil {
+		fail(w, r, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	body, err := json.Marshal(host.Describe(answer.collection))
+	if err != nil {
+		fail(w, r, http.StatusInternalServerError, err.Error())
+		return
+	}
+	writeJSON(w, http.StatusOK, append(body, '\n'))
+}
+
+// An answer is a collection and what is made of it once for all who share it.
+type answer struct {
+	collection *pipes.Collection
+	total      *format.Snapshot
+	json       []byte
+}
+
+// collect returns an answer that isn't older than the request's arrival, but
+// for the time that one collection takes.
+func (s *Server) collect(ctx context.Context) (*answer, error) {
+	result := s.shared.DoChan("", func() (any, error) {
+		collection, err := s.opts.Collector.Collect(s.ctx)
+		if errors.Is(err, fs.ErrNotExist) {
+			collection, err = &pipes.Collection{Dir: s.opts.PipeDir, Time: time.Now()}, nil
+		}
+		s.history.note(collection, err)
+		if err != nil {
+			return nil, err
+		}
+		total := collection.Total()
+		return &answer{collection, total, format.AppendJSON(nil, total, collection.Time)}, nil
+	})
+	select {
+	case r := <-result:
+		if r.Err != nil {
+			return nil, r.Err
+		}
+		return r.Val.(*answer), nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func ok(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, []byte("{\"status\":\"ok\"}\n"))
+}
+
+// readOnly refuses every method that isn't for reading.
+func readOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			fail(w, r, http.StatusMethodNotAllowed, "only GET and HEAD are allowed")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// fail answers with {"message": ..., "path": ...}.
+func fail(w http.ResponseWriter, r *http.Request, status int, message string) {
+	body, err := json.Marshal(struct {
+		Message string `json:"message"`
+		Path    string `json:"path"`
+	}{message, r.URL.Path})
+	if err != nil {
+		body = []byte("{}") // strings always marshal
+	}
+	writeJSON(w, status, append(body, '\n'))
+}
+
+func writeJSON(w http.ResponseWriter, status int, body []byte) {
+	header := w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Cache-Control", "no-store")
+	header.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the client has gone
+}
