@@ -1,0 +1,73 @@
+//go:build linux
+
+package e2e
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Nobody reads for 130 s: a recorder adds nothing in that time to what its
+// program does, but the look for its pipe that it takes once a minute. What a
+// look costs in Go, where a timer wakes the runtime's monitor as well, is seen
+// from a program that does nothing else.
+func TestIdleCostsNothing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("SKIPPED with -short: it takes 130 s")
+	}
+	t.Parallel()
+	const idle = 130 * time.Second
+	modes := []string{withRecorder, withCheck, withNothing}
+	programs := make(map[string]*process)
+	cost := make(map[string]int)
+	for _, mode := range modes {
+		programs[mode], _ = startSelf(t, mode, t.TempDir(), "a=1")
+	}
+	<-time.After(time.Second) // that it takes to settle
+	for _, mode := range modes {
+		cost[mode] -= switches(t, programs[mode])
+	}
+	<-time.After(idle) // the event is that nothing happens
+	for _, mode := range modes {
+		cost[mode] += switches(t, programs[mode])
+	}
+	t.Logf("voluntary context switches in %v: %v", idle, cost)
+	// How often the monitor looks around before it sleeps again varies.
+	if allowed := cost[withCheck] + cost[withCheck]/2; cost[withRecorder] > allowed {
+		t.Errorf("%d with a recorder, %d with a look once a minute", cost[withRecorder], cost[withCheck])
+	}
+	if cost[withRecorder] == 0 {
+		t.Error("the recorder never looked for its pipe")
+	}
+}
+
+// switches counts the voluntary context switches of all threads of a process.
+func switches(t *testing.T, p *process) int {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", p.Process.Pid))
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no threads: %v", err)
+	}
+	total := 0
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if value, ok := strings.CutPrefix(line, "voluntary_ctxt_switches:"); ok {
+				n, err := strconv.Atoi(strings.TrimSpace(value))
+				if err != nil {
+					t.Fatal(err)
+				}
+				total += n
+			}
+		}
+	}
+	return total
+}
