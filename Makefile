@@ -1,0 +1,65 @@
+# make demo   three example programs and the server, live
+# make test   everything that CI runs
+# The other targets are its parts.
+
+GO ?= go
+LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
+FUZZTIME ?= 5s
+
+# The race detector needs a C compiler. setup installs one where it may.
+HAVE_CC = $(shell command -v $$($(GO) env CC) >/dev/null && echo yes)
+RACE = $(if $(HAVE_CC),-race)
+
+.PHONY: build demo test setup fmt vet lint unit unit-386 e2e fuzz cross completions check-completions
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/statvent .
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/worker ./examples/worker
+
+demo: build
+	@scripts/demo.sh bin
+
+test: setup fmt vet check-completions lint unit e2e unit-386 fuzz cross
+
+# What the tests need and the machine lacks is installed, or what is skipped for
+# want of it is said.
+setup:
+	@scripts/setup.sh
+
+fmt:
+	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo "gofmt: the files above are not formatted"; exit 1; }
+
+vet:
+	$(GO) vet ./...
+
+lint:
+	$(LINT) run ./...
+
+unit:
+	@test -n "$(RACE)" || echo "SKIPPED: the race detector, for want of a C compiler"
+	$(GO) test $(RACE) $$($(GO) list ./... | grep -v /e2e)
+
+# The real binary and real processes, without the race detector's slowness.
+e2e:
+	$(GO) test ./e2e/...
+
+unit-386:
+	@if GOARCH=386 CGO_ENABLED=0 $(GO) test -count=1 -run '^$$' ./pkg/format >/dev/null 2>&1; \
+	then GOARCH=386 CGO_ENABLED=0 $(GO) test -short ./pkg/... ./internal/... ./cmd/...; \
+	else echo "SKIPPED: the tests for GOARCH=386, which this machine can't run"; fi
+
+fuzz:
+	@scripts/fuzz.sh $(FUZZTIME)
+
+cross:
+	@for target in linux/arm64 darwin/arm64 freebsd/amd64 windows/amd64; do \
+		echo "build $$target"; \
+		GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0 $(GO) build ./... || exit 1; \
+		GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0 $(GO) vet ./pkg/... || exit 1; \
+	done
+
+completions:
+	@scripts/completions.sh completions
+
+check-completions:
+	@scripts/completions.sh --check completions
