@@ -62,13 +62,12 @@ type Collector struct {
 
 // A source is what a Collector remembers of a pipe, by its stem.
 type source struct {
-	stem     string
-	liveIDs  []string  // of its .live files in the last listing
-	reading  *reading  // under way since this collection or an earlier one; else nil
-	answered bool      // it has answered once
-	missed   time.Time // since when it hasn't, zero if it did the last time
-	lastErr  error     // why it didn't, as far as that is known
-	slow     bool      // a collection waited for it in vain, and it hasn't answered since
+	stem    string
+	liveIDs []string  // of its .live files in the last listing
+	reading *reading  // under way since this collection or an earlier one; else nil
+	missed  time.Time // since when it hasn't, zero if it did the last time
+	lastErr error     // why it didn't, as far as that is known
+	slow    bool      // a collection waited for it in vain, and it hasn't answered since
 
 	// What its .live file says, as long as liveIDs stays the same.
 	saidIDs []string
@@ -136,7 +135,8 @@ func (c *Collector) forget(stem string) {
 // remember brings the sources in line with a listing. One that isn't in it is
 // forgotten, unless it has answered in the meantime, or is a plain publisher
 // that was there the last time and lives: that has no pipe for a moment after
-// each reader.
+// each reader. If it doesn't come back within the deadline it is forgotten as
+// well.
 func (c *Collector) remember(dir *directory, l *listing) {
 	listed := make(map[string]bool, len(l.pipes))
 	for _, stem := range l.pipes {
@@ -156,7 +156,7 @@ func (c *Collector) remember(dir *directory, l *listing) {
 			continue
 		}
 		late := s.reading != nil && s.reading.finished() && s.reading.err == nil
-		comesBack := s.answered && s.missed.IsZero() && len(s.liveIDs) == 0 && pidLives(stem)
+		comesBack := !s.slow && len(s.liveIDs) == 0 && pidLives(stem)
 		if !late && !comesBack {
 			c.forget(stem)
 		}
@@ -263,7 +263,7 @@ func (c *Collector) conclude(collection *Collection, dir *directory, s *source) 
 	}
 	switch {
 	case err == nil:
-		s.answered, s.slow, s.missed = true, false, time.Time{}
+		s.slow, s.missed = false, time.Time{}
 		out.State, out.Snapshot, out.At = Live, r.snapshot, r.at
 	case errors.Is(err, fs.ErrNotExist):
 		c.forget(s.stem) // it has ended, cleanly

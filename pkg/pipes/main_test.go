@@ -22,6 +22,7 @@ const helperVariable = "STATVENT_TEST_HELPER"
 // stopped, killed, or bereft of its rights.
 var helpers = map[string]func(args []string) error{
 	"publish":         helpPublish,
+	"exec":            helpExec,
 	"closed-streams":  helpClosedStreams,
 	"full-disk":       helpFullDisk,
 	"no-descriptors":  helpNoDescriptors,

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -14,6 +15,7 @@ type pipe struct {
 	render    func(b []byte) []byte
 	done      chan struct{} // closed when serve has ended
 	strays    strays
+	rendering atomic.Bool
 
 	// Guarded by publisher.mu:
 	current *fifo // what stands at the name; nil if it could not be made
@@ -54,8 +56,28 @@ func (p *pipe) serve() {
 			retire(f)
 			continue
 		}
-		text = p.answer(w, p.render(text[:0]), func() { retire(f) })
+		p.rendering.Store(true)
+		text = p.render(text[:0])
+		p.rendering.Store(false)
+		text = p.answer(w, text, func() { retire(f) })
 	}
+}
+
+// awaitEnd waits until serve has ended, after the publisher was closed.
+func (p *pipe) awaitEnd() error {
+	for _, wait := range []time.Duration{renderWait, threadWait} {
+		timer := time.NewTimer(wait)
+		defer timer.Stop()
+		select {
+		case <-p.done:
+			return nil
+		case <-timer.C:
+		}
+		if p.rendering.Load() {
+			return errors.New("a snapshot is still being made: a function that computes a stat does not return")
+		}
+	}
+	return errors.New("the thread of the pipe can't be woken")
 }
 
 // How long serve rests when it can't make or open its pipe: out of descriptors,

@@ -195,12 +195,16 @@ func (p *Publisher) repair() error {
 	return p.claim()
 }
 
-// closeWait bounds how long Close waits for a render that doesn't return.
-const closeWait = 80 * time.Millisecond
+// How long Close waits for the pipe's thread to end: for one that makes a
+// snapshot, which may never end, and for one that only has to be scheduled.
+const (
+	renderWait = 80 * time.Millisecond
+	threadWait = 5 * time.Second
+)
 
 // Close ends the publisher: it answers nobody any more, removes its files and
-// cuts off readers that are slow. It returns at once, except that it waits up
-// to 80 ms for a render that is running, and says so if that took longer.
+// cuts off readers that are slow. It waits for nobody, except up to 80 ms for a
+// render that is running, and says so if that took longer.
 func (p *Publisher) Close() error {
 	p.mu.Lock()
 	if p.closed {
@@ -214,11 +218,5 @@ func (p *Publisher) Close() error {
 	p.stats.rouse()
 	p.mu.Unlock()
 	p.slow.close()
-
-	select {
-	case <-p.stats.done:
-	case <-time.After(closeWait):
-		err = errors.Join(err, errors.New("a snapshot is still being made: a function that computes a stat does not return"))
-	}
-	return err
+	return errors.Join(err, p.stats.awaitEnd())
 }

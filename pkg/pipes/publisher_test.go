@@ -368,6 +368,16 @@ func TestWhatIsDeletedComesBack(t *testing.T) {
 		noErr(t, os.Rename(p.opts.Dir, p.opts.Dir+".old"))
 		noErr(t, os.Mkdir(p.opts.Dir, 0o755))
 	})
+	check("a file in the directory's place", func(p *Publisher) {
+		noErr(t, os.RemoveAll(p.opts.Dir))
+		writeFile(t, p.opts.Dir, "")
+		eventually(t, "the publisher could not get its place", func() bool {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			return p.dir == nil
+		})
+		noErr(t, os.Remove(p.opts.Dir))
+	})
 	check("two deletions", func(p *Publisher) {
 		noErr(t, os.Remove(p.Path()))
 		eventually(t, "the pipe is back", func() bool { return exists(p.Path()) })
@@ -597,6 +607,28 @@ func TestCloseDoesNotWaitForARenderThatHangs(t *testing.T) {
 	}
 	if best > 100*time.Millisecond {
 		t.Errorf("Close took %v at its best", best)
+	}
+}
+
+// On a busy machine the publisher's goroutine may come late. That is nobody's
+// fault, least of all that of a function of the program's.
+func TestCloseBlamesNoRenderWhereThereIsNone(t *testing.T) {
+	noLeaks(t)
+	p := publish(t, PublisherOptions{Dir: t.TempDir()}, renderText("x: 1\n"))
+	waits(t, p)
+	p.stats.strays.mu.Lock() // keeps the goroutine from its end
+	closed := make(chan error, 1)
+	go func() { closed <- p.Close() }()
+	var err error
+	select {
+	case err = <-closed:
+		p.stats.strays.mu.Unlock()
+	case <-time.After(3 * renderWait):
+		p.stats.strays.mu.Unlock()
+		within(t, "Close returns", func() { err = <-closed }, func() {})
+	}
+	if err != nil && strings.Contains(err.Error(), "does not return") {
+		t.Errorf("without any reader Close says: %v", err)
 	}
 }
 

@@ -85,9 +85,9 @@ func TestReadFIFOWaitsUntilItsContextIsOver(t *testing.T) {
 	dir := t.TempDir()
 	check := func(what, path string) {
 		t.Helper()
+		began := time.Now()
 		ctx, cancel := context.WithTimeout(t.Context(), shortDeadline/5)
 		defer cancel()
-		began := time.Now()
 		snapshot, err := ReadFIFO(ctx, path, Limits{})
 		took := time.Since(began)
 		var pathError *fs.PathError

@@ -3,7 +3,9 @@
 package pipes
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -118,6 +120,31 @@ func mksocket(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return path
+}
+
+func TestMovingTakesNoNameThatIsTaken(t *testing.T) {
+	check := func(what string, move func(dir int, from, to string) error) {
+		t.Helper()
+		path := t.TempDir()
+		dir := openTestDir(t, path)
+		mkfifo(t, filepath.Join(path, "from"))
+		taken := stat(t, writeFile(t, filepath.Join(path, "taken"), ""))
+		if err := move(dir.fd, "from", "taken"); !errors.Is(err, fs.ErrExist) {
+			t.Errorf("%s to a name that is taken: %v", what, err)
+		}
+		if got := stat(t, filepath.Join(path, "taken")); got.id != taken.id {
+			t.Errorf("%s replaced what was there", what)
+		}
+		if err := move(dir.fd, "from", "to"); err != nil {
+			t.Errorf("%s: %v", what, err)
+		}
+		checkEntries(t, path, "taken", "to")
+		if err := move(dir.fd, "from", "to"); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s of nothing: %v", what, err)
+		}
+	}
+	check("moveAt", moveAt)
+	check("moveByLink", moveByLink)
 }
 
 func TestOnlyESRCHSaysThatAProcessIsGone(t *testing.T) {
