@@ -46,7 +46,11 @@ func (a *app) cat(ctx context.Context, opts catOptions) error {
 		return explain(err, a.config.PipeDir)
 	}
 	if result.Read == 0 && len(opts.names) > 0 {
-		err := errors.Join(result.Errors...)
+		last := len(result.Errors) - 1
+		for _, err := range result.Errors[:last] {
+			a.streams.Warn("%v", err)
+		}
+		err := result.Errors[last]
 		if errors.Is(err, gather.ErrNotFound) {
 			err = output.WithHint(err, "'statvent list' shows the sources in "+a.config.PipeDir)
 		}
@@ -74,7 +78,7 @@ func (a *app) report(result *gather.Result) error {
 		a.streams.Warn("%d lines could not be read and were skipped", n)
 	}
 	for _, err := range result.Errors {
-		a.streams.Warn("%s", output.Escape(err.Error()))
+		a.streams.Warn("%v", err)
 	}
 	if len(result.Errors) > 0 {
 		return errPartial

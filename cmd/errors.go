@@ -17,16 +17,12 @@ func explain(err error, dir string) error {
 		return output.WithHint(fmt.Errorf("the pipe directory %s does not exist", dir),
 			"it is made by the first program that publishes; 'statvent list' says where to look")
 	case errors.Is(err, pipes.ErrSymlink):
-		target, linkErr := os.Readlink(dir)
-		if linkErr != nil {
-			target = "the directory itself"
-		}
 		return output.WithHint(fmt.Errorf("the pipe directory %s %w", dir, pipes.ErrSymlink),
-			"use --pipe-dir "+target)
+			"use --pipe-dir to name the directory itself, if you trust it")
 	case errors.Is(err, fs.ErrPermission):
 		return output.WithHint(fmt.Errorf("the pipe directory can't be read: %w", err),
 			"chmod 1777 "+dir+" lets every user publish and read; or run statvent as its owner")
-	case errors.Is(err, fs.ErrInvalid), isNotDir(err):
+	case isNotDir(err):
 		return output.WithHint(fmt.Errorf("the pipe directory %s is not a directory", dir),
 			"use --pipe-dir to name another")
 	default:

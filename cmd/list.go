@@ -60,12 +60,12 @@ func (a *app) list(ctx context.Context, opts listOptions) error {
 		return err
 	}
 	if warning := host.OwnerWarning(a.config.PipeDir); warning != "" {
-		a.streams.Warn("%s", output.Escape(warning))
+		a.streams.Warn("%s", warning)
 	}
 	if len(collection.Sources) == 0 {
 		a.streams.Warn("no program publishes in %s", a.config.PipeDir)
 		for _, advice := range host.Advice(a.config.PipeDir) {
-			a.streams.Hint(output.Escape(advice))
+			a.streams.Hint(advice)
 		}
 	}
 	if len(collection.Missing()) > 0 {

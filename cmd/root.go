@@ -120,11 +120,47 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 some sources could not be read
 	flags.StringVar(&a.configFile, "config", "", "configuration `file`")
 
 	root.AddCommand(newServe(a), newCat(a), newList(a), newWatch(a))
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
+	refuseUnknown(root, "help", root.Help)
+	refuseUnknown(root, "completion", nil)
 	return root
 }
 
-// configure loads the configuration before a command runs.
+// refuseUnknown makes a command of cobra's that has topics complain about one
+// that it doesn't know; without one it does fallback, or shows its help.
+func refuseUnknown(root *cobra.Command, name string, fallback func() error) {
+	cmd, _, err := root.Find([]string{name})
+	if err != nil {
+		return
+	}
+	run := cmd.Run
+	cmd.Args = cobra.ArbitraryArgs
+	cmd.Run = nil
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) == 0 && fallback != nil:
+			return fallback()
+		case len(args) == 0:
+			return cmd.Help()
+		}
+		if known, _, err := root.Find(args); run == nil || err != nil || known == root {
+			return usage(cmd, fmt.Errorf("unknown topic %q", args[0]))
+		}
+		run(cmd, args)
+		return nil
+	}
+}
+
+// configure loads the configuration before a command runs. What helps with the
+// command line must work without one.
 func (a *app) configure(cmd *cobra.Command, _ []string) error {
+	for c := cmd; c != nil; c = c.Parent() {
+		switch c.Name() {
+		case "help", "completion", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd:
+			return nil
+		}
+	}
 	c, err := config.Load(cmd.Flags(), a.configFile)
 	if err != nil {
 		return usage(cmd, err)
@@ -161,7 +197,7 @@ func noArguments(_ *cobra.Command, args []string) error {
 	return nil
 }
 
-// outputFlag adds -o with one of the known formats, checked by checkOutput.
+// outputFlag adds -o with the known formats; output.CheckFormat checks it.
 func outputFlag(cmd *cobra.Command, value *string, fallback string, known []string) {
 	cmd.Flags().StringVarP(value, "output", "o", fallback, "output `format`: "+strings.Join(known, ", "))
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(known, cobra.ShellCompDirectiveNoFileComp))

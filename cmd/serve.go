@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/statvent/statvent/internal/config"
-	"github.com/statvent/statvent/internal/host"
 	"github.com/statvent/statvent/internal/output"
 	"github.com/statvent/statvent/internal/server"
 	"github.com/statvent/statvent/pkg/pipes"
@@ -34,6 +33,9 @@ after the requests in flight.`,
   curl -s 'http://127.0.0.1:7828/stats?match=app.*'`,
 		Args: arguments(noArguments),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := server.CheckPath(a.config.Path); err != nil {
+				return usage(cmd, fmt.Errorf("%s: %w", config.Path, err))
+			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			return a.serve(ctx)
@@ -61,12 +63,10 @@ func (a *app) serve(ctx context.Context) error {
 	collector := pipes.NewCollector(opts)
 	defer collector.Close()
 	log.Info("serving", "url", "http://"+listener.Addr().String()+a.config.Path, "pipe_dir", a.config.PipeDir)
-	if warning := host.OwnerWarning(a.config.PipeDir); warning != "" {
-		log.Warn(warning)
-	}
 	return server.New(server.Options{
 		PipeDir:   a.config.PipeDir,
 		Path:      a.config.Path,
+		Deadline:  a.config.Deadline,
 		Collector: collector,
 		Log:       log,
 	}).Serve(ctx, listener)

@@ -88,11 +88,15 @@ func (a *app) watch(ctx context.Context, opts watchOptions) error {
 		}
 		stats.Previous, stats.PreviousTime = stats.Snapshot, stats.Time
 		stats.Snapshot, stats.Time = result.Total.Filter(opts.match), result.Time
+		stats.Problems = problems(result, a.config.PipeDir)
 		if err := screen.Show(&stats); err != nil {
 			return err
 		}
+		if shown == opts.count && len(result.Errors) > 0 {
+			return errPartial
+		}
 		if shown == opts.count {
-			return a.report(result)
+			return nil
 		}
 		select {
 		case <-ticker.C:
@@ -100,4 +104,16 @@ func (a *app) watch(ctx context.Context, opts watchOptions) error {
 			return nil
 		}
 	}
+}
+
+// problems says what is missing from a result.
+func problems(result *gather.Result, dir string) []string {
+	if result.Read == 0 && len(result.Errors) == 0 {
+		return []string{"no program publishes in " + dir}
+	}
+	var said []string
+	for _, err := range result.Errors {
+		said = append(said, err.Error())
+	}
+	return said
 }

@@ -60,17 +60,17 @@ var keys = []struct{ name, value, usage string }{
 	{Interval, "1s", "`time` between two snapshots"},
 }
 
-// FlagName returns the name of the key's flag.
-func FlagName(key string) string { return strings.ReplaceAll(key, "_", "-") }
+// flagName returns the name of the key's flag.
+func flagName(key string) string { return strings.ReplaceAll(key, "_", "-") }
 
-// Variable returns the name of the key's environment variable.
-func Variable(key string) string { return "STATVENT_" + strings.ToUpper(key) }
+// variable returns the name of the key's environment variable.
+func variable(key string) string { return "STATVENT_" + strings.ToUpper(key) }
 
 // AddFlag adds the key's flag, with a one-letter shorthand unless that is empty.
 func AddFlag(flags *pflag.FlagSet, key, shorthand string) {
 	for _, k := range keys {
 		if k.name == key {
-			flags.StringP(FlagName(key), shorthand, k.value, k.usage)
+			flags.StringP(flagName(key), shorthand, k.value, k.usage)
 			return
 		}
 	}
@@ -78,14 +78,14 @@ func AddFlag(flags *pflag.FlagSet, key, shorthand string) {
 }
 
 // Load reads the configuration: that of file if it isn't empty, else that of
-// the first of DefaultFiles that is there. Its errors say which key is wrong
+// the first of defaultFiles that is there. Its errors say which key is wrong
 // and where it was found.
 func Load(flags *pflag.FlagSet, file string) (*Config, error) {
 	v := viper.New()
 	for _, k := range keys {
 		v.SetDefault(k.name, k.value)
-		_ = v.BindEnv(k.name, Variable(k.name)) // fails without a name only
-		if flag := flags.Lookup(FlagName(k.name)); flag != nil {
+		_ = v.BindEnv(k.name, variable(k.name)) // fails without a name only
+		if flag := flags.Lookup(flagName(k.name)); flag != nil {
 			_ = v.BindPFlag(k.name, flag) // fails for a nil flag only
 		}
 	}
@@ -96,8 +96,8 @@ func Load(flags *pflag.FlagSet, file string) (*Config, error) {
 	return decode(v, func(key string) string { return origin(key, flags, v, file) })
 }
 
-// DefaultFiles are the files that are looked for, the first that exists wins.
-func DefaultFiles() []string {
+// defaultFiles are the files that are looked for, the first that exists wins.
+func defaultFiles() []string {
 	var files []string
 	if dir, err := os.UserConfigDir(); err == nil {
 		files = append(files, filepath.Join(dir, "statvent", "statvent.yaml"))
@@ -108,15 +108,15 @@ func DefaultFiles() []string {
 func readFile(v *viper.Viper, file string) (string, error) {
 	candidates := []string{file}
 	if file == "" {
-		candidates = DefaultFiles()
+		candidates = defaultFiles()
 	}
 	for _, candidate := range candidates {
 		read := viper.New()
 		read.SetConfigFile(candidate)
 		read.SetConfigType("yaml")
 		err := read.ReadInConfig()
-		if errors.Is(err, fs.ErrNotExist) && file == "" {
-			continue
+		if file == "" && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
+			continue // not there, or in somebody else's home
 		}
 		if pathErr := new(fs.PathError); errors.As(err, &pathErr) {
 			return "", fmt.Errorf("the configuration file can't be read: %w", pathErr)
@@ -148,11 +148,11 @@ func checkKey(key string) error {
 
 // origin says where the value of a key came from, for errors.
 func origin(key string, flags *pflag.FlagSet, v *viper.Viper, file string) string {
-	if flag := flags.Lookup(FlagName(key)); flag != nil && flag.Changed {
+	if flag := flags.Lookup(flagName(key)); flag != nil && flag.Changed {
 		return "--" + flag.Name
 	}
-	if os.Getenv(Variable(key)) != "" {
-		return Variable(key)
+	if os.Getenv(variable(key)) != "" {
+		return variable(key)
 	}
 	if v.InConfig(key) {
 		return key + " in " + file
@@ -167,7 +167,7 @@ func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
 		errs = append(errs, fmt.Errorf("%s: "+format, append([]any{origin(key)}, args...)...))
 	}
 	duration := func(key string) time.Duration {
-		d, err := ParseDuration(v.GetString(key))
+		d, err := parseDuration(v.GetString(key))
 		if err != nil {
 			fail(key, "%w", err)
 		}
@@ -191,8 +191,8 @@ func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
 		LogFormat:  oneOf(LogFormat, "text", "json"),
 		Interval:   duration(Interval),
 	}
-	if !strings.HasPrefix(c.Path, "/") {
-		fail(Path, "%q does not begin with a slash", c.Path)
+	if v.GetString(PipeDir) == "" {
+		fail(PipeDir, "no directory is named")
 	}
 	if len(errs) > 0 {
 		return nil, errs[0]
@@ -200,9 +200,9 @@ func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
 	return c, nil
 }
 
-// ParseDuration reads a time like 500ms, 1s or 2m, or a number of seconds. It
+// parseDuration reads a time like 500ms, 1s or 2m, or a number of seconds. It
 // is greater than zero and at most a day.
-func ParseDuration(s string) (time.Duration, error) {
+func parseDuration(s string) (time.Duration, error) {
 	d, err := time.ParseDuration(s)
 	if seconds, floatErr := strconv.ParseFloat(s, 64); err != nil && floatErr == nil {
 		d, err = time.Duration(seconds*float64(time.Second)), nil

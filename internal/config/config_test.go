@@ -87,9 +87,9 @@ func TestPrecedenceOfEveryKey(t *testing.T) {
 				}
 			}
 			check("file", value[0])
-			t.Setenv(Variable(k.name), value[1])
+			t.Setenv(variable(k.name), value[1])
 			check("variable", value[1])
-			check("flag", value[2], "--"+FlagName(k.name), value[2])
+			check("flag", value[2], "--"+flagName(k.name), value[2])
 		})
 	}
 }
@@ -116,7 +116,7 @@ func TestErrorsNameTheKeyAndWhereItWasFound(t *testing.T) {
 	fails("deadline: soon\n", nil, "deadline in ", "test.yaml", `"soon"`)
 	fails("deadline: 0\n", nil, "deadline", "between")
 	fails("color: pink\n", nil, "color", `"pink"`, "auto")
-	fails("path: stats\n", nil, "path", "slash")
+	fails("pipe_dir: ''\n", nil, "pipe_dir", "no directory")
 	fails("pipe_dir: [\n", nil, "malformed", "test.yaml")
 	fails("", []string{"--interval", "-1"}, "--interval")
 	fails("", []string{"--deadline", "25h"}, "--deadline", "24h")
@@ -177,13 +177,13 @@ func TestShippedFileIsTheDefaults(t *testing.T) {
 func TestParseDuration(t *testing.T) {
 	good := func(s string, want time.Duration) {
 		t.Helper()
-		if got, err := ParseDuration(s); err != nil || got != want {
+		if got, err := parseDuration(s); err != nil || got != want {
 			t.Errorf("%q: got %v, %v, want %v", s, got, err, want)
 		}
 	}
 	bad := func(s string) {
 		t.Helper()
-		if got, err := ParseDuration(s); err == nil {
+		if got, err := parseDuration(s); err == nil {
 			t.Errorf("%q: got %v, want an error", s, got)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,11 +43,9 @@ func Names(ctx context.Context, opts pipes.CollectorOptions, stdin io.Reader, na
 		snapshots = append(snapshots, s)
 	}
 
-	wanted := make(map[string]bool) // sources -> whether one was found
-	seen := make(map[string]bool)
-	for _, name := range names {
+	wanted := make(map[string]bool) // names of sources -> whether there is one
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		switch {
-		case seen[name]:
 		case name == "-":
 			s, err := pipes.ReadPlain(stdin, opts.Limits)
 			add("standard input", s, err)
@@ -56,20 +55,27 @@ func Names(ctx context.Context, opts pipes.CollectorOptions, stdin io.Reader, na
 		default:
 			wanted[name] = false
 		}
-		seen[name] = true
 	}
-	if len(wanted) > 0 {
-		sources, err := selected(ctx, opts, wanted)
-		if err != nil {
-			return nil, err
-		}
-		for _, s := range sources {
-			add(s.Name, s.Snapshot, s.Err)
+	if len(wanted) == 0 {
+		result.sum(snapshots)
+		return result, nil
+	}
+	collection, err := collectSome(ctx, opts, wanted)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range collection.Sources {
+		add(s.Name, s.Snapshot, s.Err)
+		wanted[s.Name], wanted[strconv.Itoa(s.PID)] = true, true
+	}
+	for _, p := range collection.PassedOver {
+		if name := strings.TrimSuffix(p.Name, ".stats"); !wanted[name] && slices.Contains(names, name) {
+			add(p.Name, nil, errors.New(p.Why))
+			wanted[name] = true
 		}
 	}
-	for _, name := range names {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		if found, isSource := wanted[name]; isSource && !found {
-			delete(wanted, name)
 			s, err := readFile(ctx, opts, name)
 			if errors.Is(err, fs.ErrNotExist) {
 				err = ErrNotFound
@@ -77,31 +83,27 @@ func Names(ctx context.Context, opts pipes.CollectorOptions, stdin io.Reader, na
 			add(name, s, err)
 		}
 	}
-	result.Read = len(snapshots)
-	result.Total = format.Combine(snapshots...)
+	result.sum(snapshots)
 	return result, nil
 }
 
-// selected reads the sources whose name or pid is wanted, and marks which of
-// those there are.
-func selected(ctx context.Context, opts pipes.CollectorOptions, wanted map[string]bool) ([]pipes.Source, error) {
+func (r *Result) sum(snapshots []*format.Snapshot) {
+	r.Read = len(snapshots)
+	r.Total = format.Combine(snapshots...)
+}
+
+// collectSome reads the sources whose name or pid is wanted.
+func collectSome(ctx context.Context, opts pipes.CollectorOptions, wanted map[string]bool) (*pipes.Collection, error) {
 	opts.Select = func(name string, pid int) bool {
-		found := false
-		for _, key := range []string{name, strconv.Itoa(pid)} {
-			if _, ok := wanted[key]; ok {
-				wanted[key], found = true, true
-			}
-		}
-		return found
+		_, byName := wanted[name]
+		_, byPID := wanted[strconv.Itoa(pid)]
+		return byName || byPID && pid != 0
 	}
 	collection, err := collectOnce(ctx, opts)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+		return &pipes.Collection{}, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	return collection.Sources, nil
+	return collection, err
 }
 
 // Host reads all sources of the host.
@@ -131,6 +133,9 @@ func collectOnce(ctx context.Context, opts pipes.CollectorOptions) (*pipes.Colle
 
 // readFile reads a FIFO within the deadline, or a file.
 func readFile(ctx context.Context, opts pipes.CollectorOptions, path string) (*format.Snapshot, error) {
+	if file := inherited(path); file != nil {
+		return pipes.ReadPlain(file, opts.Limits) // not ours to close
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -140,8 +145,8 @@ func readFile(ctx context.Context, opts pipes.CollectorOptions, path string) (*f
 		defer cancel()
 		return pipes.ReadFIFO(ctx, path, opts.Limits)
 	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("is neither a file nor a named pipe")
+	if info.IsDir() {
+		return nil, errors.New("is a directory")
 	}
 	file, err := os.Open(path)
 	if err != nil {
@@ -149,6 +154,23 @@ func readFile(ctx context.Context, opts pipes.CollectorOptions, path string) (*f
 	}
 	defer file.Close()
 	return pipes.ReadPlain(file, opts.Limits)
+}
+
+// inherited returns the file of a path like /dev/fd/63, which a shell makes of
+// <(command): a descriptor that this process was started with. Opening the path
+// would wait for another writer.
+func inherited(path string) *os.File {
+	switch path {
+	case "/dev/stdin":
+		return os.Stdin
+	default:
+		number, ok := strings.CutPrefix(path, "/dev/fd/")
+		fd, err := strconv.ParseUint(number, 10, 31)
+		if !ok || err != nil {
+			return nil
+		}
+		return os.NewFile(uintptr(fd), path)
+	}
 }
 
 // withName says which source an error is of, unless it says so itself.

@@ -8,7 +8,7 @@ import (
 )
 
 // Compile returns a function that tells whether a name matches any of the
-// patterns: "*" stands for any bytes, "?" for one, "[a-z]" for one of a set,
+// patterns: "*" stands for anything, "?" for one character, "[a-z]" for one of a set,
 // and a backslash takes the meaning of the next. A slash is nothing special.
 // Without patterns every name matches.
 func Compile(patterns ...string) (match func(name string) bool, err error) {
@@ -30,6 +30,6 @@ func Compile(patterns ...string) (match func(name string) bool, err error) {
 	}, nil
 }
 
-// hideSlashes keeps path.Match from stopping at slashes. A name that holds a
-// zero byte can be taken for one with a slash there; none does.
+// hideSlashes keeps path.Match from stopping at slashes. A zero byte matches a
+// slash then, which does no harm.
 func hideSlashes(s string) string { return strings.ReplaceAll(s, "/", "\x00") }

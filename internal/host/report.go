@@ -3,10 +3,12 @@
 package host
 
 import (
+	"encoding/json"
 	"os/user"
 	"strconv"
 	"time"
 
+	"github.com/statvent/statvent/pkg/format"
 	"github.com/statvent/statvent/pkg/pipes"
 )
 
@@ -29,6 +31,8 @@ type Source struct {
 	Stats   int         `json:"stats"`
 	Skipped int         `json:"skipped_lines"`
 	Error   string      `json:"error,omitempty"` // why it has no stats
+
+	Values json.RawMessage `json:"values,omitempty"` // {NAME: NUMBER}; see AddValues
 }
 
 // A PassedOver is an entry of the directory that isn't a source.
@@ -71,6 +75,16 @@ func Describe(c *pipes.Collection) *Report {
 		r.PassedOver = append(r.PassedOver, PassedOver(p))
 	}
 	return r
+}
+
+// AddValues adds the stats of each source of the collection, which must be the
+// one that the report is of.
+func (r *Report) AddValues(c *pipes.Collection) {
+	for i, s := range c.Sources {
+		if s.Snapshot != nil {
+			r.Sources[i].Values = format.AppendJSONStats(nil, s.Snapshot)
+		}
+	}
 }
 
 // userNames remembers the names of users by uid.

@@ -37,13 +37,13 @@ func System() *Streams {
 func (s *Streams) SetColor(when string) {
 	wanted := func(w io.Writer) bool {
 		return when == "always" ||
-			when == "auto" && IsTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+			when == "auto" && isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
 	}
 	s.outColor, s.errColor = wanted(s.Out), wanted(s.Err)
 }
 
-// IsTerminal tells whether w writes to a terminal.
-func IsTerminal(w io.Writer) bool {
+// isTerminal tells whether w writes to a terminal.
+func isTerminal(w io.Writer) bool {
 	file, ok := w.(*os.File)
 	return ok && isatty.IsTerminal(file.Fd())
 }
@@ -61,12 +61,12 @@ func paint(enabled bool, text string, attributes ...color.Attribute) string {
 
 // Warn writes a line about something that went wrong on the way.
 func (s *Streams) Warn(format string, args ...any) {
-	fmt.Fprintln(s.Err, paint(s.errColor, "statvent:", color.FgYellow), fmt.Sprintf(format, args...))
+	fmt.Fprintln(s.Err, paint(s.errColor, "statvent:", color.FgYellow), Escape(fmt.Sprintf(format, args...)))
 }
 
 // Hint writes a line that says what to do.
 func (s *Streams) Hint(text string) {
-	fmt.Fprintln(s.Err, paint(s.errColor, "hint:", color.FgCyan), text)
+	fmt.Fprintln(s.Err, paint(s.errColor, "hint:", color.FgCyan), Escape(text))
 }
 
 // Error writes the error that ended the command, and its hint if it has one.

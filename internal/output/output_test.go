@@ -135,7 +135,7 @@ passed over: a\x1bb: it is a directory
 func TestFormatRate(t *testing.T) {
 	is := func(rate float64, want string) {
 		t.Helper()
-		if got := FormatRate(rate); got != want {
+		if got := formatRate(rate); got != want {
 			t.Errorf("%v: got %s, want %s", rate, got, want)
 		}
 	}

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"time"
+
+	"github.com/fatih/color"
 )
 
 // A Screen shows one snapshot after another: a table on a terminal in place of
@@ -14,11 +17,13 @@ type Screen struct {
 	format  string
 	redraw  bool
 	shown   bool // something was shown already
+
+	problems []string // that were said last, where nothing is redrawn
 }
 
 // NewScreen returns a screen on stdout for a format of StatsFormats.
 func (s *Streams) NewScreen(format string) *Screen {
-	return &Screen{streams: s, format: format, redraw: format == "table" && IsTerminal(s.Out)}
+	return &Screen{streams: s, format: format, redraw: format == "table" && isTerminal(s.Out)}
 }
 
 // Escape sequences of every terminal.
@@ -36,6 +41,12 @@ func (s *Screen) Show(stats *Stats) error {
 	if s.redraw {
 		return s.draw(stats)
 	}
+	if !slices.Equal(stats.Problems, s.problems) {
+		s.problems = stats.Problems
+		for _, problem := range stats.Problems {
+			s.streams.Warn("%s", problem)
+		}
+	}
 	if s.shown && s.format != "json" {
 		if _, err := io.WriteString(s.streams.Out, "\n"); err != nil {
 			return err
@@ -49,14 +60,18 @@ func (s *Screen) Show(stats *Stats) error {
 // as many lines as the terminal has.
 func (s *Screen) draw(stats *Stats) error {
 	var table bytes.Buffer
-	fmt.Fprintf(&table, "%s  %s\n\n", stats.Time.Format(time.TimeOnly), count(len(stats.Snapshot.Stats), "stat"))
+	fmt.Fprintf(&table, "%s  stats: %d", stats.Time.Format(time.TimeOnly), len(stats.Snapshot.Stats))
+	for _, problem := range stats.Problems {
+		fmt.Fprintf(&table, "  %s", paint(s.streams.outColor, Escape(problem), color.FgYellow))
+	}
+	table.WriteString("\n\n")
 	if err := statsTable(&table, s.streams.outColor, stats); err != nil {
 		return err
 	}
 	lines := bytes.Split(bytes.TrimSuffix(table.Bytes(), []byte("\n")), []byte("\n"))
 	if height := terminalHeight(s.streams.Out); height > 0 && len(lines) > height {
 		hidden := len(lines) - height + 1
-		lines = append(lines[:height-1], fmt.Appendf(nil, "... %s more: name some, as in 'statvent watch app.*'", count(hidden, "stat")))
+		lines = append(lines[:height-1], fmt.Appendf(nil, "... %d more: name some, as in 'statvent watch app.*'", hidden))
 	}
 	var frame bytes.Buffer
 	if !s.shown {
@@ -81,11 +96,4 @@ func (s *Screen) Close() {
 	if s.redraw && s.shown {
 		fmt.Fprintln(s.streams.Out)
 	}
-}
-
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

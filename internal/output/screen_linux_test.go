@@ -50,7 +50,7 @@ func TestScreenRedrawsOnATerminal(t *testing.T) {
 	for _, name := range []string{"a", "b", "c", "d"} {
 		snapshot.Stats = append(snapshot.Stats, format.Stat{Name: name, Value: format.Int(1)})
 	}
-	stats := &Stats{Snapshot: &snapshot, Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Rates: true}
+	stats := &Stats{Snapshot: &snapshot, Problems: []string{"3435: no answer"}, Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Rates: true}
 	shows := func(want ...string) {
 		t.Helper()
 		if err := s.Show(stats); err != nil {
@@ -67,13 +67,31 @@ func TestScreenRedrawsOnATerminal(t *testing.T) {
 	}
 	// Three of its seven lines don't fit, and one says so.
 	frame := []string{
-		"\x1b[?7l03:04:05  4 stats\x1b[K\r\n", "\x1b[K\r\n",
+		"\x1b[?7l03:04:05  stats: 4  3435: no answer\x1b[K\r\n", "\x1b[K\r\n",
 		"NAME  VALUE  PER SECOND\x1b[K\r\n",
 		"a         1           -\x1b[K\r\n",
 		"b         1           -\x1b[K\r\n",
-		"... 2 stats more: name some, as in 'statvent watch app.*'\x1b[K",
+		"... 2 more: name some, as in 'statvent watch app.*'\x1b[K",
 		"\x1b[J\x1b[?7h",
 	}
 	shows(append([]string{"\x1b[2J", "\x1b[H"}, frame...)...)
 	shows(append([]string{"\x1b[H"}, frame...)...)
+}
+
+// A terminal would do what a name says.
+func TestPlainIsEscapedOnATerminal(t *testing.T) {
+	screen, terminal := openTerminal(t, 24)
+	streams := &Streams{Out: terminal, Err: terminal}
+	stats := &Stats{Snapshot: &format.Snapshot{Stats: []format.Stat{{Name: "\x1b]0;title\a", Value: format.Int(1)}}}}
+	if err := streams.PrintStats("plain", stats); err != nil {
+		t.Fatal(err)
+	}
+	buf := make([]byte, 4096)
+	n, err := screen.Read(buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := string(buf[:n]), "\\x1b]0;title\\x07: 1\r\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
 }

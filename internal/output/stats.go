@@ -24,16 +24,15 @@ type Stats struct {
 	Previous     *format.Snapshot
 	PreviousTime time.Time
 	Rates        bool // show them, or that there are none yet
+
+	Problems []string // what is missing, for a Screen
 }
 
 type statsFormat func(w io.Writer, colored bool, s *Stats) error
 
 var statsFormats = map[string]statsFormat{
 	"table": statsTable,
-	"plain": func(w io.Writer, _ bool, s *Stats) error {
-		_, err := w.Write(format.AppendPlain(nil, s.Snapshot))
-		return err
-	},
+	"plain": statsPlain,
 	"json": func(w io.Writer, _ bool, s *Stats) error {
 		_, err := w.Write(format.AppendJSON(nil, s.Snapshot, s.Time))
 		return err
@@ -46,6 +45,21 @@ func StatsFormats() []string { return slices.Sorted(maps.Keys(statsFormats)) }
 // PrintStats prints stats to stdout in the format of that name.
 func (s *Streams) PrintStats(format string, stats *Stats) error {
 	return statsFormats[format](s.Out, s.outColor, stats)
+}
+
+// statsPlain writes the names as they are, unless it is a terminal that would
+// do what they say.
+func statsPlain(w io.Writer, _ bool, s *Stats) error {
+	text := format.AppendPlain(nil, s.Snapshot)
+	if isTerminal(w) {
+		lines := strings.Split(string(text), "\n")
+		for i, line := range lines {
+			lines[i] = Escape(line)
+		}
+		text = []byte(strings.Join(lines, "\n"))
+	}
+	_, err := w.Write(text)
+	return err
 }
 
 func statsTable(w io.Writer, colored bool, s *Stats) error {
@@ -94,17 +108,17 @@ func (s *Stats) rate(stat format.Stat) cell {
 	case math.IsNaN(rate):
 		return cell{"-", 0}
 	case rate < 0:
-		return cell{FormatRate(rate), color.FgYellow}
+		return cell{formatRate(rate), color.FgYellow}
 	case rate > 0:
-		return cell{FormatRate(rate), color.FgGreen}
+		return cell{formatRate(rate), color.FgGreen}
 	default:
 		return cell{"0", 0}
 	}
 }
 
-// FormatRate returns a number with three digits that matter, or all before the
+// formatRate returns a number with three digits that matter, or all before the
 // point.
-func FormatRate(rate float64) string {
+func formatRate(rate float64) string {
 	if math.Abs(rate) >= 100 {
 		return strconv.FormatFloat(rate, 'f', 0, 64)
 	}

@@ -16,6 +16,7 @@ type history struct {
 	passed  map[string]bool
 	empty   bool // the last collection had no sources
 	failed  string
+	warning string // about the directory's owner
 }
 
 func newHistory(log *slog.Logger, pipeDir string) history {
@@ -33,6 +34,12 @@ func (h *history) note(c *pipes.Collection, err error) {
 	if h.failed != "" {
 		h.failed = ""
 		h.log.Info("the pipes can be read again", "pipe_dir", h.pipeDir)
+	}
+	if warning := host.OwnerWarning(h.pipeDir); warning != h.warning {
+		h.warning = warning
+		if warning != "" {
+			h.log.Warn(warning)
+		}
 	}
 	if empty := len(c.Sources) == 0; empty != h.empty {
 		h.empty = empty

@@ -5,10 +5,13 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
+	"path"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/singleflight"
@@ -26,8 +29,9 @@ type Collector interface {
 
 // Options say what to serve. All are needed.
 type Options struct {
-	PipeDir   string // for the log
-	Path      string // of the JSON document
+	PipeDir   string        // for the log
+	Path      string        // of the JSON document; see CheckPath
+	Deadline  time.Duration // of a collection
 	Collector Collector
 	Log       *slog.Logger
 }
@@ -51,7 +55,8 @@ func New(opts Options) *Server {
 	return &Server{opts: opts, history: newHistory(opts.Log, opts.PipeDir), ctx: ctx, cancel: cancel}
 }
 
-// Timeouts of the HTTP server: for whoever is slow, by mistake or not.
+// Timeouts of the HTTP server: for whoever is slow, by mistake or not. A
+// collection's deadline comes on top of those in which one may take place.
 const (
 	headerTimeout   = 5 * time.Second
 	readTimeout     = 10 * time.Second
@@ -67,7 +72,7 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout,
+		WriteTimeout:      writeTimeout + s.opts.Deadline,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
@@ -81,26 +86,54 @@ func (s *Server) Serve(ctx context.Context, listener net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.opts.Log.Info("stopping", "reason", context.Cause(ctx))
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	patience := shutdownTimeout + s.opts.Deadline
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	if err := server.Shutdown(ctx); err != nil {
 		_ = server.Close()
-		return errors.New("some requests were cut off: they took longer than " + shutdownTimeout.String())
+		return fmt.Errorf("some requests were cut off: they took longer than %v", patience)
 	}
 	return nil
 }
 
-// Handler returns the handler of all paths.
+// Handler returns the handler of all paths. There are few, and none is another
+// spelling of another: what isn't served is a 404, never a redirection.
 func (s *Server) Handler() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc(s.opts.Path, s.stats)
-	mux.HandleFunc("/sources", s.sources)
-	mux.HandleFunc("/-/healthy", ok)
-	mux.HandleFunc("/-/ready", ok)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		fail(w, r, http.StatusNotFound, "nothing is served here; the stats are at "+s.opts.Path)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			fail(w, r, http.StatusMethodNotAllowed, "only GET and HEAD are allowed")
+			return
+		}
+		switch r.URL.Path {
+		case s.opts.Path:
+			s.stats(w, r)
+		case sourcesPath:
+			s.sources(w, r)
+		case healthyPath, readyPath:
+			writeJSON(w, http.StatusOK, []byte("{\"status\":\"ok\"}\n"))
+		default:
+			fail(w, r, http.StatusNotFound, "nothing is served here; the stats are at "+s.opts.Path)
+		}
 	})
-	return readOnly(mux)
+}
+
+// The paths beside that of the stats.
+const (
+	sourcesPath = "/sources"
+	healthyPath = "/-/healthy"
+	readyPath   = "/-/ready"
+)
+
+// CheckPath says what is wrong with a path for the stats.
+func CheckPath(p string) error {
+	switch {
+	case !strings.HasPrefix(p, "/") || p != path.Clean(p) || strings.ContainsAny(p, " ?#%"):
+		return fmt.Errorf("%q is not the path of a URL, such as /stats", p)
+	case p == "/" || p == sourcesPath || strings.HasPrefix(p, "/-/"):
+		return fmt.Errorf("%q is taken by something else", p)
+	}
+	return nil
 }
 
 // stats serves {"stats": {...}, "timestamp": ...}.
@@ -122,14 +155,19 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, body)
 }
 
-// sources serves what `statvent list -o json` prints.
+// sources serves what `statvent list -o json` prints; with ?stats=1 the values of
+// each source as well.
 func (s *Server) sources(w http.ResponseWriter, r *http.Request) {
 	answer, err := s.collect(r.Context())
 	if err != nil {
 		fail(w, r, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	body, err := json.Marshal(host.Describe(answer.collection))
+	report := host.Describe(answer.collection)
+	if r.URL.Query().Get("stats") == "1" {
+		report.AddValues(answer.collection)
+	}
+	body, err := json.Marshal(report)
 	if err != nil {
 		fail(w, r, http.StatusInternalServerError, err.Error())
 		return
@@ -168,22 +206,6 @@ func (s *Server) collect(ctx context.Context) (*answer, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-}
-
-func ok(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, []byte("{\"status\":\"ok\"}\n"))
-}
-
-// readOnly refuses every method that isn't for reading.
-func readOnly(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			fail(w, r, http.StatusMethodNotAllowed, "only GET and HEAD are allowed")
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
 }
 
 // fail answers with {"message": ..., "path": ...}.

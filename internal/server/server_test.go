@@ -74,12 +74,18 @@ func TestAnswers(t *testing.T) {
 	answers("GET", "/-/ready", 200, `{"status":"ok"}`+"\n")
 	answers("GET", "/", 404, `{"message":"nothing is served here; the stats are at /stats","path":"/"}`+"\n")
 	answers("GET", "/stats/", 404, `{"message":"nothing is served here; the stats are at /stats","path":"/stats/"}`+"\n")
+	answers("GET", "//stats", 404, `{"message":"nothing is served here; the stats are at /stats","path":"//stats"}`+"\n")
+	answers("GET", "/x/../stats", 404, `{"message":"nothing is served here; the stats are at /stats","path":"/x/../stats"}`+"\n")
 	answers("POST", "/stats", 405, `{"message":"only GET and HEAD are allowed","path":"/stats"}`+"\n")
 	answers("DELETE", "/x", 405, `{"message":"only GET and HEAD are allowed","path":"/x"}`+"\n")
 
 	if status, body := request(s, "GET", "/sources"); status != 200 ||
 		!strings.Contains(body, `"sources":[{"name":"3435","pid":3435,"user":"root",`) {
 		t.Errorf("/sources: got %d %s", status, body)
+	}
+	if status, body := request(s, "GET", "/sources?stats=1"); status != 200 ||
+		!strings.Contains(body, `"values":{"app.load":1.0,"app.requests":42,"caf\\xe9":1}`) {
+		t.Errorf("/sources?stats=1: got %d %s", status, body)
 	}
 }
 
@@ -258,4 +264,32 @@ func TestLogSaysWhatChangedOnce(t *testing.T) {
 	says(pipes.Stale, `level=INFO msg="source has no stats" source=3435 state=stale`)
 	says(pipes.Live, `msg="source is live again" source=3435`)
 	says(pipes.Live)
+}
+
+func TestCheckPath(t *testing.T) {
+	good := func(p string) {
+		t.Helper()
+		if err := CheckPath(p); err != nil {
+			t.Errorf("%s: %v", p, err)
+		}
+	}
+	bad := func(p string) {
+		t.Helper()
+		if CheckPath(p) == nil {
+			t.Errorf("no error for %q", p)
+		}
+	}
+	good("/stats")
+	good("/a/b")
+	good("/{x}")
+	bad("")
+	bad("stats")
+	bad("/")
+	bad("/sources")
+	bad("/-/ready")
+	bad("//s")
+	bad("/a/../b")
+	bad("/a/")
+	bad("/a b")
+	bad("/a?b")
 }

@@ -1,5 +1,5 @@
 // Package format holds what statvent's programs say to each other: the model
-// of stats (Value, Stat, Distribution, Snapshot), their arithmetic (Combine)
+// of stats (Value, Stat, Samples, Snapshot), their arithmetic (Combine)
 // and the formats that a snapshot travels in, one file for each.
 //
 // The plain format is a line a stat, "NAME: VALUE\n", and nothing else; it is

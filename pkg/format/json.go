@@ -1,9 +1,12 @@
 package format
 
 import (
+	"fmt"
 	"math"
 	"strconv"
 	"time"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -15,7 +18,16 @@ import (
 // infinities, which are null. JSON strings are Unicode and names are bytes:
 // see appendJSONName for the names that are not UTF-8.
 func AppendJSON(b []byte, s *Snapshot, collected time.Time) []byte {
-	b = append(b, `{"stats":{`...)
+	b = append(b, `{"stats":`...)
+	b = AppendJSONStats(b, s)
+	b = append(b, `,"timestamp":`...)
+	b = strconv.AppendFloat(b, float64(collected.UnixMilli())/1000, 'f', 3, 64)
+	return append(b, "}\n"...)
+}
+
+// AppendJSONStats appends {NAME: NUMBER, ...} alone, as AppendJSON has it.
+func AppendJSONStats(b []byte, s *Snapshot) []byte {
+	b = append(b, '{')
 	for i, stat := range Combine(s).Stats {
 		if i > 0 {
 			b = append(b, ',')
@@ -24,9 +36,7 @@ func AppendJSON(b []byte, s *Snapshot, collected time.Time) []byte {
 		b = append(b, ':')
 		b = appendJSONNumber(b, stat.Value)
 	}
-	b = append(b, `},"timestamp":`...)
-	b = strconv.AppendFloat(b, float64(collected.UnixMilli())/1000, 'f', 3, 64)
-	return append(b, "}\n"...)
+	return append(b, '}')
 }
 
 func appendJSONNumber(b []byte, v Value) []byte {
@@ -63,7 +73,7 @@ func appendJSONName(b []byte, name string) []byte {
 		switch {
 		case c >= utf8.RuneSelf:
 			if r, size := utf8.DecodeRuneInString(name[i:]); r != utf8.RuneError || size > 1 {
-				b = append(b, name[i:i+size]...)
+				b = appendJSONRune(b, r)
 				i += size
 				continue
 			}
@@ -82,6 +92,18 @@ func appendJSONName(b []byte, name string) []byte {
 		i++
 	}
 	return append(b, '"')
+}
+
+// appendJSONRune appends a character beyond ASCII: as it is if it can be seen,
+// else escaped, since JSON is read at terminals as well.
+func appendJSONRune(b []byte, r rune) []byte {
+	if unicode.IsPrint(r) {
+		return utf8.AppendRune(b, r)
+	}
+	for _, unit := range utf16.AppendRune(nil, r) {
+		b = fmt.Appendf(b, `\u%04x`, unit)
+	}
+	return b
 }
 
 // isByteEscape tells whether s begins with \xHH.

@@ -106,7 +106,11 @@ func TestJSONName(t *testing.T) {
 	f(`http://host:80/ {0} [x]`, `"http://host:80/ {0} [x]"`)
 	f(`héhé 統計 😀`, `"héhé 統計 😀"`)
 	f("\ufffd", "\"\ufffd\"") // what decoders put for bad bytes, here a good one
-	f("\u2028", "\"\u2028\"")
+	// What can't be seen.
+	f("\u2028", `"\u2028"`)
+	f("\u009b31m", `"\u009b31m"`)
+	f("\u202egnol", `"\u202egnol"`)
+	f("\U000e0041", `"\udb40\udc41"`)
 	f(`say "hi"`, `"say \"hi\""`)
 	f(`C:\dir\file`, `"C:\\dir\\file"`)
 	f(`\`, `"\\"`)

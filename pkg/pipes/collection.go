@@ -25,7 +25,7 @@ type Source struct {
 	Name  string // the stem of its pipe's name
 	Path  string
 	PID   int       // 0 if unknown; of the publisher's pid namespace
-	UID   int       // the pipe's owner; -1 if unknown
+	UID   int       // the pipe's owner
 	Since time.Time // when the publisher began, if it says so
 	State State
 

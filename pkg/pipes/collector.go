@@ -1,6 +1,7 @@
 package pipes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,12 +63,15 @@ type Collector struct {
 
 // A source is what a Collector remembers of a pipe, by its stem.
 type source struct {
-	stem    string
-	liveIDs []string  // of its .live files in the last listing
-	reading *reading  // under way since this collection or an earlier one; else nil
-	missed  time.Time // since when it hasn't, zero if it did the last time
-	lastErr error     // why it didn't, as far as that is known
-	slow    bool      // a collection waited for it in vain, and it hasn't answered since
+	stem     string
+	liveIDs  []string  // of its .live files in the last listing
+	pipe     fileInfo  // the pipe that was read last
+	reading  *reading  // under way since this collection or an earlier one; else nil
+	late     *reading  // what it answered after the last collection; else nil
+	hadStats bool      // it has had stats
+	missed   time.Time // since when it hasn't answered, zero if it did the last time
+	lastErr  error     // why it didn't, as far as that is known
+	slow     bool      // a collection waited for it in vain, and it hasn't answered since
 
 	// What its .live file says, as long as liveIDs stays the same.
 	saidIDs []string
@@ -133,10 +137,7 @@ func (c *Collector) forget(stem string) {
 }
 
 // remember brings the sources in line with a listing. One that isn't in it is
-// forgotten, unless it has answered in the meantime, or is a plain publisher
-// that was there the last time and lives: that has no pipe for a moment after
-// each reader. If it doesn't come back within the deadline it is forgotten as
-// well.
+// forgotten, unless it may be without a pipe for a moment only: see comesBack.
 func (c *Collector) remember(dir *directory, l *listing) {
 	listed := make(map[string]bool, len(l.pipes))
 	for _, stem := range l.pipes {
@@ -152,15 +153,42 @@ func (c *Collector) remember(dir *directory, l *listing) {
 		c.sources[stem] = s
 	}
 	for stem, s := range c.sources {
+		s.takeLate()
 		if listed[stem] {
 			continue
 		}
-		late := s.reading != nil && s.reading.finished() && s.reading.err == nil
-		comesBack := !s.slow && len(s.liveIDs) == 0 && pidLives(stem)
-		if !late && !comesBack {
+		s.liveIDs = l.live[stem]
+		if !s.comesBack(dir) {
 			c.forget(stem)
 		}
 	}
+}
+
+// takeLate takes the answer of a reading that an earlier collection didn't wait
+// for. It shows that the source answers again; its values count only if it
+// doesn't do so this time.
+func (s *source) takeLate() {
+	s.late = nil
+	if s.reading == nil || !s.reading.finished() {
+		return
+	}
+	if s.reading.err == nil {
+		s.late, s.slow = s.reading, false
+	} else {
+		s.lastErr = s.reading.err
+	}
+	s.reading = nil
+}
+
+// comesBack tells whether a source that has no pipe just now will have one at
+// once. A plain publisher removes its own after each reader, and a Publisher
+// puts back what somebody deleted; both must live. One that was waited for in
+// vain is not waited for again.
+func (s *source) comesBack(dir *directory) bool {
+	if len(s.liveIDs) == 0 {
+		return !s.slow && pidLives(s.stem)
+	}
+	return dir.liveness(s.stem, s.liveIDs, s.pipe) == alive
 }
 
 // pidLives tells whether the pid that the stem names is that of a process.
@@ -221,7 +249,7 @@ func (c *Collector) ask(ctx context.Context, dir *directory, start time.Time) er
 // replaced since, so that nobody will answer it.
 func (s *source) hasFreshPipe(dir *directory) bool {
 	if s.reading.finished() {
-		return false // it came late: that is its answer
+		return false // just now
 	}
 	reads := s.reading.currentPipe()
 	now, err := statAt(dir.fd, statsName(s.stem))
@@ -232,10 +260,12 @@ func (s *source) hasFreshPipe(dir *directory) bool {
 // isn't shared with later collections.
 func (s *source) newReading(dir *directory, limits Limits, deadline time.Time) *reading {
 	r := newReading(dir.share(), statsName(s.stem), limits, deadline)
-	stem, ids := s.stem, s.liveIDs
+	stem, ids, last := s.stem, s.liveIDs, s.pipe
+	r.hadStats = s.hadStats
 	if len(ids) == 0 {
 		r.hopeful = func() bool { return pidLives(stem) }
 	} else {
+		r.hopeful = func() bool { return r.dir.liveness(stem, ids, last) == alive }
 		r.dead = func(pipe fileInfo) bool { return r.dir.liveness(stem, ids, pipe) == dead }
 	}
 	return r
@@ -244,42 +274,51 @@ func (s *source) newReading(dir *directory, limits Limits, deadline time.Time) *
 // conclude says what became of a source in this collection.
 func (c *Collector) conclude(collection *Collection, dir *directory, s *source) {
 	r := s.reading
-	pipe := r.currentPipe()
-	out := Source{
-		Name: s.stem,
-		Path: filepath.Join(c.opts.Dir, statsName(s.stem)),
-		PID:  s.findPID(dir),
-		UID:  int(pipe.uid),
-	}
-	if s.pid != 0 {
-		out.Since = s.since
-	}
 	err := s.lastErr
 	if r.finished() {
 		s.reading = nil
 		err = r.err
-	} else if err == nil || !s.slow {
+	} else if !s.slow || err == nil {
 		err = errNoReply
+	}
+	if pipe := r.currentPipe(); pipe.id != (fileID{}) {
+		s.pipe = pipe
+	}
+	if err != nil && s.late != nil {
+		r, err = s.late, nil
+		s.slow = s.reading != nil
+	} else if err == nil {
+		s.slow = false
+	}
+	out := Source{
+		Name: s.stem,
+		Path: filepath.Join(c.opts.Dir, statsName(s.stem)),
+		PID:  s.findPID(dir),
+		UID:  int(s.pipe.uid),
+	}
+	if s.pid != 0 {
+		out.Since = s.since
 	}
 	switch {
 	case err == nil:
-		s.slow, s.missed = false, time.Time{}
+		s.missed, s.lastErr = time.Time{}, nil
+		s.hadStats = s.hadStats || len(r.snapshot.Stats) > 0
 		out.State, out.Snapshot, out.At = Live, r.snapshot, r.at
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) && (len(s.liveIDs) == 0 || dir.liveness(s.stem, s.liveIDs, s.pipe) != alive):
 		c.forget(s.stem) // it has ended, cleanly
 		return
 	case errors.Is(err, errNotFIFO):
 		c.forget(s.stem)
 		collection.PassedOver = append(collection.PassedOver,
-			PassedOver{statsName(s.stem), "it is " + pipe.kind() + ", not a named pipe"})
+			PassedOver{statsName(s.stem), "it is " + s.pipe.kind() + ", not a named pipe"})
 		return
 	default:
 		if s.missed.IsZero() {
 			s.missed = collection.Time
 		}
 		s.lastErr = err
-		s.slow = s.slow || errors.Is(err, errNoReply) || errors.Is(err, errBusy)
-		c.diagnose(&out, dir, s, pipe, err)
+		s.slow = s.slow || errors.Is(err, errNoReply) || errors.Is(err, errBusy) || errors.Is(err, fs.ErrNotExist)
+		c.diagnose(&out, dir, s, s.pipe, err)
 	}
 	collection.Sources = append(collection.Sources, out)
 }
@@ -287,17 +326,19 @@ func (c *Collector) conclude(collection *Collection, dir *directory, s *source) 
 // diagnose says why a source has no snapshot, and removes its pipe where its
 // process is gone.
 func (c *Collector) diagnose(out *Source, dir *directory, s *source, pipe fileInfo, err error) {
-	noReply := errors.Is(err, errNoReply) || errors.Is(err, errBusy) || errors.Is(err, errDead)
-	out.State, out.Err = Failed, err
-	if !noReply {
-		return
-	}
 	out.State = Unresponsive
 	switch {
 	case errors.Is(err, errNoReply):
 		out.Err = fmt.Errorf("no answer within %v", c.opts.Deadline)
-	case errors.Is(err, errBusy):
-		out.Err = fmt.Errorf("no answer within %v: %w", c.opts.Deadline, errBusy)
+	case errors.Is(err, errBusy), errors.Is(err, errEmptied):
+		out.Err = fmt.Errorf("no answer within %v: %w", c.opts.Deadline, cmp.Or(errors.Unwrap(err), err))
+	case errors.Is(err, errDead):
+		out.Err = err
+	case errors.Is(err, fs.ErrNotExist):
+		out.Err = errNoPipe
+	default:
+		out.State, out.Err = Failed, err
+		return
 	}
 	switch dir.liveness(s.stem, s.liveIDs, pipe) {
 	case alive:

@@ -222,19 +222,12 @@ func TestSlowSourceCostsOthersOneDeadlineAtTheMost(t *testing.T) {
 			}
 
 			close(release)
-			awaitReading(t, c, ownStem())
+			if late := awaitReading(t, c, ownStem()); late.err != nil || !wantLate(text(late.snapshot)) {
+				t.Errorf("what came late is %q, %v", text(late.snapshot), late.err)
+			}
 			eventually(t, "the source has a pipe again", func() bool { return source.again.Load() > 0 })
-			released := time.Now()
-			late := collectWithin(t, c, waited)
-			checkGood(late)
-			s := find(t, late, ownStem())
-			if s.State != Live || !wantLate(text(s.Snapshot)) {
-				t.Errorf("what came late is %s (%v), %q", s.State, s.Err, text(s.Snapshot))
-			}
-			if s.At.After(released) {
-				t.Errorf("what came late is of %v, after %v", s.At, released)
-			}
 
+			// It answers again, and is asked for what it has now.
 			again := collectWithin(t, c, waited)
 			checkGood(again)
 			checkLive(t, again, ownStem(), "x: 7\n")
@@ -247,7 +240,7 @@ func TestSlowSourceCostsOthersOneDeadlineAtTheMost(t *testing.T) {
 }
 
 // awaitReading waits until the reading of a source that is under way has ended.
-func awaitReading(t *testing.T, c *Collector, stem string) {
+func awaitReading(t *testing.T, c *Collector, stem string) *reading {
 	t.Helper()
 	c.mu.Lock()
 	r := c.sources[stem].reading
@@ -256,6 +249,7 @@ func awaitReading(t *testing.T, c *Collector, stem string) {
 		t.Fatalf("no reading of %s is under way", stem)
 	}
 	await(t, "the reading ends", r.done)
+	return r
 }
 
 func TestSourceThatNobodyWritesToIsWaitedForOnce(t *testing.T) {
@@ -520,6 +514,56 @@ func TestLateAnswerCountsWhileThePipeIsAway(t *testing.T) {
 	checkLive(t, collect(t, c), ownStem(), "late: 1\n")
 }
 
+func TestLateAnswerCountsWhileItsSourceStallsAgain(t *testing.T) {
+	noLeaks(t)
+	dir := t.TempDir()
+	release := make(chan struct{})
+	readers := 0
+	p := publishPlain(t, dir, ownStem(), func(w int, stopped <-chan struct{}) {
+		readers++
+		sayNothing(w, release, stopped) // until one more may go on
+		_ = writeAll(w, fmt.Appendf(nil, "late: %d\n", readers))
+	})
+	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline})
+	checkState(t, collect(t, c), ownStem(), Unresponsive)
+	for i := range int32(2) {
+		within(t, "the source goes on", func() { release <- struct{}{} }, func() {})
+		awaitReading(t, c, ownStem())
+		eventually(t, "it has a pipe again", func() bool { return p.again.Load() > i })
+		late := collectWithin(t, c, waited)
+		checkLive(t, late, ownStem(), fmt.Sprintf("late: %d\n", i+1))
+		if at := find(t, late, ownStem()).At; !at.Before(late.Time) {
+			t.Errorf("what came late is of %v, the collection of %v", at, late.Time)
+		}
+		collectAtOnce(t, c, func(next *Collection) { checkState(t, next, ownStem(), Unresponsive) })
+	}
+}
+
+// A publisher that lives and has lost its pipe has not ended.
+func TestPublisherWhosePipeWasDeletedIsUnresponsive(t *testing.T) {
+	noLeaks(t)
+	dir := t.TempDir()
+	p := publish(t, PublisherOptions{Dir: dir, Name: "web", checkEvery: time.Hour}, renderText("x: 1\n"))
+	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline, RemoveStale: true, StaleAfter: time.Nanosecond})
+	checkLive(t, collect(t, c), "web", "x: 1\n")
+	noErr(t, os.Remove(p.Path()))
+	check := func(collection *Collection) {
+		t.Helper()
+		checkState(t, collection, "web", Unresponsive)
+		if err := find(t, collection, "web").Err; !strings.Contains(err.Error(), "deleted") {
+			t.Errorf("the error is %q", err)
+		}
+	}
+	check(collectWithin(t, c, waited))
+	collectAtOnce(t, c, check)
+	p.check()
+	checkLive(t, collect(t, c), "web", "x: 1\n")
+	noErr(t, p.Close())
+	if collection := collect(t, c); len(collection.Sources) != 0 {
+		t.Errorf("after its end the sources are %+v", collection.Sources)
+	}
+}
+
 func TestStoppedProcessIsUnresponsiveAndKeepsItsPipe(t *testing.T) {
 	dir := t.TempDir()
 	checkGood := goodSources(t, dir)
@@ -640,15 +684,16 @@ func TestPlainPipeOfADeadProcessIsRemovedAfterAWhile(t *testing.T) {
 		collection := collectWithin(t, c, waited)
 		checkGood(collection)
 		best = min(best, collection.Took)
-		for _, name := range names {
-			if exists(filepath.Join(dir, name+".stats")) {
-				return false
+		names = slices.DeleteFunc(names, func(name string) bool {
+			gone := !exists(filepath.Join(dir, name+".stats"))
+			want := Unresponsive
+			if gone {
+				want = Stale
 			}
-		}
-		for _, name := range names {
-			checkState(t, collection, name, Stale)
-		}
-		return true
+			checkState(t, collection, name, want)
+			return gone
+		})
+		return len(names) == 0
 	})
 	if took := time.Since(began); took < staleAfter {
 		t.Errorf("the pipes were removed after %v already", took)
@@ -706,13 +751,15 @@ func TestOnlyOldLitterIsRemoved(t *testing.T) {
 	oldFile := func(path string) { file(path); noErr(t, os.Chtimes(path, old, old)) }
 	oldPipe := func(path string) { mkfifo(t, path); noErr(t, os.Chtimes(path, old, old)) }
 	locked := func(path string) { oldFile(path); lockFile(t, path) }
-	tmp := ".tmp-0-" + someID
+	tmp := ".tmp-" + strconv.Itoa(os.Geteuid()) + "-" + someID
 	check(tmp, true, gone, oldFile)
 	check(tmp, true, gone, oldPipe)
 	check(tmp, true, kept, file)
 	check(tmp, true, kept, func(path string) { mkfifo(t, path) })
 	check(tmp, false, kept, oldFile)
-	check(".tmp-x", true, gone, oldFile)
+	check(".tmp-x", true, kept, oldFile)
+	check(".tmp-my-notes", true, kept, oldFile)
+	check(".tmp-1-"+someID, true, kept, oldFile) // not that user's
 	check(tmp, true, kept, func(path string) { noErr(t, os.Mkdir(path, 0o755)); noErr(t, os.Chtimes(path, old, old)) })
 	check(liveName("web", someID), true, gone, file)
 	check(liveName("web", someID), true, gone, oldFile)
@@ -1112,6 +1159,40 @@ func TestPublishWithoutTheRightToWriteFails(t *testing.T) {
 	checkEntries(t, dir)
 }
 
+// The publisher needs its pipe as well, to write to it and to end.
+func TestModeThatShutsOutItsOwner(t *testing.T) {
+	dir := worldDir(t)
+	if os.Geteuid() == 0 {
+		runHelper(t, "without-rights", "modes", dir)
+	} else if err := checkModesWithoutOwner(dir); err != nil {
+		t.Error(err)
+	}
+	checkEntries(t, dir)
+}
+
+func checkModesWithoutOwner(dir string) error {
+	for _, mode := range []fs.FileMode{0o044, 0o200, 0o400} {
+		p, err := Publish(PublisherOptions{Dir: dir, Name: "web", Mode: mode}, renderText("x: 1\n"))
+		if err != nil {
+			continue // it may well refuse
+		}
+		for began := time.Now(); mode&0o200 != 0 && !blocked() && time.Since(began) < patience; {
+			time.Sleep(time.Millisecond)
+		}
+		began := time.Now()
+		err = p.Close()
+		if took := time.Since(began); err != nil || took > time.Second {
+			return fmt.Errorf("with mode %#o Close took %v: %w", mode, took, err)
+		}
+		select {
+		case <-p.stats.done:
+		case <-time.After(time.Second):
+			return fmt.Errorf("with mode %#o the publisher's goroutine does not end", mode)
+		}
+	}
+	return nil
+}
+
 func checkUnwritable(dir string) error {
 	for _, dir := range []string{dir, filepath.Join(dir, "new")} {
 		p, err := Publish(PublisherOptions{Dir: dir, Name: "web"}, renderText("x: 1\n"))
@@ -1128,10 +1209,14 @@ func helpWithoutRights(args []string) error {
 	if err := dropRights(); err != nil {
 		return err
 	}
-	if args[0] == "publish" {
+	switch args[0] {
+	case "publish":
 		return checkUnwritable(args[1])
+	case "modes":
+		return checkModesWithoutOwner(args[1])
+	default:
+		return checkUnreadable(args[1])
 	}
-	return checkUnreadable(args[1])
 }
 
 func checkUnreadable(dir string) error {
@@ -1140,11 +1225,10 @@ func checkUnreadable(dir string) error {
 		return err
 	}
 	defer good.Close()
-	secret, err := Publish(PublisherOptions{Dir: dir, Name: "secret", Mode: 0o200}, renderText("x: 2\n"))
-	if err != nil {
+	secret := filepath.Join(dir, "secret.stats")
+	if err := unix.Mkfifo(secret, 0o200); err != nil {
 		return err
 	}
-	defer secret.Close()
 	c := NewCollector(CollectorOptions{Dir: dir, Deadline: patience, RemoveStale: true, StaleAfter: time.Nanosecond})
 	defer c.Close()
 	for range 2 {
@@ -1160,7 +1244,7 @@ func checkUnreadable(dir string) error {
 				return fmt.Errorf("the secret source is %s: %w", s.State, s.Err)
 			}
 		}
-		if _, err := readFIFO(secret.Path()); !errors.Is(err, fs.ErrPermission) {
+		if _, err := readFIFO(secret); !errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("ReadFIFO of the secret source: %w", err)
 		}
 	}

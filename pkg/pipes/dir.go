@@ -111,10 +111,15 @@ func parseLiveName(name string) (stem, id string, ok bool) {
 	}
 	dot := strings.LastIndexByte(name, '.')
 	stem, id = name[1:max(dot, 1)], name[dot+1:]
-	if _, err := hex.DecodeString(id); err != nil || len(id) != idLen || stem == "" {
+	if stem == "" || !isID(id) {
 		return "", "", false
 	}
 	return stem, id, true
+}
+
+func isID(s string) bool {
+	_, err := hex.DecodeString(s)
+	return err == nil && len(s) == idLen
 }
 
 // checkStem says what is wrong with a name that a publisher chose.
@@ -194,8 +199,17 @@ func (d *directory) remove(name string, id fileID) error {
 // behind. They live for microseconds; after a minute nobody needs them.
 func (d *directory) removeLitter(names []string, now time.Time) {
 	for _, name := range names {
-		if info, err := statAt(d.fd, name); err == nil && now.Sub(info.mtime) > time.Minute {
-			_ = d.remove(name, info.id) // somebody else's, then
+		info, err := statAt(d.fd, name)
+		if err != nil || !isLitter(name, info) || now.Sub(info.mtime) <= time.Minute {
+			continue
 		}
+		_ = d.remove(name, info.id) // or it can't be
 	}
+}
+
+// isLitter tells whether the file is what a publisher of the user in its name
+// makes under such a name.
+func isLitter(name string, info fileInfo) bool {
+	uid, id, ok := strings.Cut(strings.TrimPrefix(name, tmpPrefix), "-")
+	return ok && uid == strconv.FormatUint(uint64(info.uid), 10) && isID(id) && (info.isFIFO() || info.mode.IsRegular())
 }

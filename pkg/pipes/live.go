@@ -1,6 +1,8 @@
 package pipes
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path/filepath"
@@ -19,11 +21,12 @@ type liveFile struct {
 	fd   int
 }
 
-// createLive makes the stem's .live file for this process, so that nobody ever
-// sees it unlocked: made under a temporary name, locked, then renamed.
+// createLive makes the stem's .live file for this process. Nobody else ever has
+// it unlocked: it is made under a temporary name that only we can open, locked,
+// and opened to the others and renamed after that.
 func (d *directory) createLive(stem, id string, pid int) (*liveFile, error) {
 	tmp := tmpName()
-	fd, err := createAt(d.fd, tmp, 0o644)
+	fd, err := createAt(d.fd, tmp, 0o600)
 	if err != nil {
 		return nil, &fs.PathError{Op: "create", Path: filepath.Join(d.path, tmp), Err: err}
 	}
@@ -37,11 +40,13 @@ func (d *directory) createLive(stem, id string, pid int) (*liveFile, error) {
 	return &liveFile{name, info.id, fd}, nil
 }
 
+var errLocked = errors.New("somebody else has locked it") // root, then
+
 func (d *directory) fillLive(fd int, tmp, name string, pid int) (fileInfo, error) {
-	if err := chmodFD(fd, 0o644); err != nil {
-		return fileInfo{}, err
+	if locked, err := tryLock(fd, true); err != nil || !locked {
+		return fileInfo{}, cmp.Or(err, errLocked)
 	}
-	if _, err := tryLock(fd, true); err != nil {
+	if err := chmodFD(fd, 0o644); err != nil {
 		return fileInfo{}, err
 	}
 	if _, err := writeFD(fd, []byte("pid: "+strconv.Itoa(pid)+"\n")); err != nil {

@@ -63,21 +63,36 @@ func (p *pipe) serve() {
 	}
 }
 
+// How long awaitEnd waits, and how often it tries to wake serve again.
+const (
+	endWait  = 80 * time.Millisecond
+	endTries = 8
+)
+
 // awaitEnd waits until serve has ended, after the publisher was closed.
 func (p *pipe) awaitEnd() error {
-	for _, wait := range []time.Duration{renderWait, threadWait} {
-		timer := time.NewTimer(wait)
+	for range endTries {
+		timer := time.NewTimer(endWait / endTries)
 		defer timer.Stop()
 		select {
 		case <-p.done:
 			return nil
 		case <-timer.C:
 		}
-		if p.rendering.Load() {
-			return errors.New("a snapshot is still being made: a function that computes a stat does not return")
-		}
+		p.publisher.mu.Lock()
+		p.rouse()
+		p.publisher.mu.Unlock()
 	}
-	return errors.New("the thread of the pipe can't be woken")
+	p.publisher.mu.Lock()
+	defer p.publisher.mu.Unlock()
+	switch {
+	case p.rendering.Load():
+		return errors.New("a snapshot is still being made: a function that computes a stat does not return")
+	case p.waiting != nil && p.waiting.waker < 0:
+		return errors.New("the thread of the pipe can't be woken: out of descriptors")
+	default:
+		return nil // it is on its way, on a busy machine
+	}
 }
 
 // How long serve rests when it can't make or open its pipe: out of descriptors,
@@ -185,10 +200,9 @@ func (p *pipe) withdraw() error {
 		return nil
 	}
 	p.current = nil
+	p.rouse() // before it has no name: where there is no /proc, that is the only way to it
 	err := p.publisher.dir.remove(p.name(p.publisher.stem), f.id)
-	if p.waiting == f {
-		p.rouse() // serve lets go of f
-	} else {
+	if p.waiting != f { // else serve lets go of it
 		p.strays.add(f)
 	}
 	return err

@@ -36,13 +36,14 @@ func Publish(opts PublisherOptions, render func(b []byte) []byte) (*Publisher, e
 	if opts.Mode == 0 {
 		opts.Mode = 0o644
 	}
+	opts.Mode |= 0o600 // the publisher itself opens both ends
 	if opts.checkEvery == 0 {
 		opts.checkEvery = time.Minute
 	}
 	if err := checkStem(opts.Name); err != nil {
 		return nil, err
 	}
-	p := &Publisher{opts: opts, id: newID(), closing: make(chan struct{})}
+	p := &Publisher{opts: opts, closing: make(chan struct{})}
 	p.stats = &pipe{publisher: p, name: statsName, render: render, done: make(chan struct{})}
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -57,7 +58,6 @@ func Publish(opts PublisherOptions, render func(b []byte) []byte) (*Publisher, e
 // A Publisher answers each reader of its pipe with one snapshot.
 type Publisher struct {
 	opts    PublisherOptions
-	id      string
 	closing chan struct{} // closed by Close
 	slow    slowReaders
 
@@ -65,6 +65,7 @@ type Publisher struct {
 	// directory is changed under it.
 	mu      sync.Mutex
 	dir     *directory
+	id      string // in the name of the .live file
 	stem    string // what the pipe is called
 	live    *liveFile
 	stats   *pipe
@@ -85,11 +86,15 @@ const maxStems = 1000
 
 // claim makes all files of the publisher, under the first name that is free.
 // The caller holds mu.
+//
+// Each time has an id of its own: what is left of the time before may be
+// somebody else's by now, if the program has changed its user.
 func (p *Publisher) claim() error {
 	dir, err := makeDirectory(p.opts.Dir)
 	if err != nil {
 		return err
 	}
+	p.id = newID()
 	for n := 1; n <= maxStems; n++ {
 		stem := p.opts.Name
 		if n > 1 {
@@ -195,13 +200,6 @@ func (p *Publisher) repair() error {
 	return p.claim()
 }
 
-// How long Close waits for the pipe's thread to end: for one that makes a
-// snapshot, which may never end, and for one that only has to be scheduled.
-const (
-	renderWait = 80 * time.Millisecond
-	threadWait = 5 * time.Second
-)
-
 // Close ends the publisher: it answers nobody any more, removes its files and
 // cuts off readers that are slow. It waits for nobody, except up to 80 ms for a
 // render that is running, and says so if that took longer.
@@ -215,7 +213,6 @@ func (p *Publisher) Close() error {
 	close(p.closing)
 	p.checker.Stop()
 	err := p.withdraw()
-	p.stats.rouse()
 	p.mu.Unlock()
 	p.slow.close()
 	return errors.Join(err, p.stats.awaitEnd())

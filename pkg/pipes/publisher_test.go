@@ -358,6 +358,8 @@ func TestWhatIsDeletedComesBack(t *testing.T) {
 	}
 	check("the deletion of the pipe", func(p *Publisher) { noErr(t, os.Remove(p.Path())) })
 	check("the deletion of the .live file", func(p *Publisher) {
+		p.mu.Lock() // or a check may come in between
+		defer p.mu.Unlock()
 		noErr(t, os.Remove(filepath.Join(p.opts.Dir, liveName("web", p.id))))
 	})
 	check("the deletion of the directory", func(p *Publisher) { noErr(t, os.RemoveAll(p.opts.Dir)) })
@@ -623,7 +625,7 @@ func TestCloseBlamesNoRenderWhereThereIsNone(t *testing.T) {
 	select {
 	case err = <-closed:
 		p.stats.strays.mu.Unlock()
-	case <-time.After(3 * renderWait):
+	case <-time.After(3 * endWait):
 		p.stats.strays.mu.Unlock()
 		within(t, "Close returns", func() { err = <-closed }, func() {})
 	}

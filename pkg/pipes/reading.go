@@ -21,6 +21,7 @@ var (
 	errBusy     = errors.New("another reader waits for it as well")
 	errNoReply  = errors.New("no answer")
 	errEmptied  = errors.New("other readers took every snapshot")
+	errNoPipe   = errors.New("its pipe was deleted; it is put back within a minute")
 	errCanceled = errors.New("given up")
 )
 
@@ -36,8 +37,11 @@ type reading struct {
 	deadline time.Time // from then on it waits for nothing but its writer
 
 	// hopeful tells whether an entry that isn't there may come back at once: a
-	// plain publisher removes its pipe after each reader and makes another.
+	// plain publisher removes its pipe after each reader and makes another, and a
+	// Publisher puts back what was deleted.
 	hopeful func() bool
+	// hadStats tells that the source has had stats.
+	hadStats bool
 	// dead tells whether the writer is known to be gone.
 	dead func(pipe fileInfo) bool
 
@@ -93,7 +97,8 @@ func (r *reading) currentPipe() fileInfo {
 }
 
 // maxEmpty is how many times in a row the snapshot may be gone because a reader
-// that takes no lock, such as cat, was faster.
+// that takes no lock, such as cat, was faster, before a source that was never
+// seen with stats counts as one that has none.
 const maxEmpty = 32
 
 func (r *reading) read() (*format.Snapshot, error) {
@@ -101,17 +106,25 @@ func (r *reading) read() (*format.Snapshot, error) {
 	for nap := napMin; ; nap = min(2*nap, napMax) {
 		snapshot, err := r.readOnce()
 		if errors.Is(err, errEmptied) {
-			if empty++; empty == maxEmpty {
-				return &format.Snapshot{}, nil // then there are no stats
+			empty++
+			if empty >= maxEmpty && !r.hadStats {
+				return &format.Snapshot{}, nil
 			}
-			nap = napMin
-			continue
+			if empty < maxEmpty {
+				nap = napMin
+				continue
+			}
 		}
-		again := errors.Is(err, errBusy) || errors.Is(err, fs.ErrNotExist) && r.hopeful()
-		if !again || !r.nap(nap) {
+		if !r.mayPass(err) || !r.nap(nap) {
 			return snapshot, err
 		}
 	}
+}
+
+// mayPass tells whether the error may be over in a moment.
+func (r *reading) mayPass(err error) bool {
+	return errors.Is(err, errBusy) || errors.Is(err, errEmptied) || outOfDescriptors(err) ||
+		errors.Is(err, fs.ErrNotExist) && r.hopeful()
 }
 
 // How long a reading rests before it looks for a fresh FIFO.
@@ -177,7 +190,11 @@ func (r *reading) open() (*os.File, error) {
 	}
 	if err == nil {
 		var locked bool
-		if locked, err = tryLock(fd, true); err == nil && !locked {
+		locked, err = tryLock(fd, true)
+		if errors.Is(err, errors.ErrUnsupported) {
+			locked, err = true, nil // FIFOs have no locks on FreeBSD
+		}
+		if err == nil && !locked {
 			err = errBusy
 		}
 	}
@@ -329,12 +346,11 @@ type Limits struct {
 	MaxStats int // of one snapshot; 100,000
 }
 
-// DefaultMaxBytes is how much a source may send for one snapshot.
-const DefaultMaxBytes = 64 << 20
+const defaultMaxBytes = 64 << 20
 
 func (l Limits) withDefaults() Limits {
 	if l.MaxBytes == 0 {
-		l.MaxBytes = DefaultMaxBytes
+		l.MaxBytes = defaultMaxBytes
 	}
 	if l.MaxLine == 0 {
 		l.MaxLine = format.DefaultMaxLine
@@ -345,14 +361,15 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
-// ReadFIFO reads one snapshot from the FIFO at the path, in a pipe directory
-// or elsewhere, and waits for its writer until ctx is done.
+// ReadFIFO reads one snapshot from the FIFO at the path, or that a link there
+// points to, in a pipe directory or elsewhere, and waits for its writer until
+// ctx is done.
 func ReadFIFO(ctx context.Context, path string, limits Limits) (*format.Snapshot, error) {
-	parent, err := filepath.EvalSymlinks(filepath.Dir(path))
+	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return nil, err
 	}
-	dir, err := openDirectory(parent)
+	dir, err := openDirectory(filepath.Dir(path))
 	if err != nil {
 		return nil, err
 	}

@@ -3,6 +3,7 @@
 package pipes
 
 import (
+	"os"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
@@ -17,6 +18,10 @@ func (d *directory) makeFIFO(name string, perm uint32) error {
 
 // moveAt renames a file to a name that must be free.
 func moveAt(dir int, from, to string) error { return moveByLink(dir, from, to) }
+
+// moveDir renames a directory to a path where nothing is but an empty
+// directory at the most.
+func moveDir(from, to string) error { return os.Rename(from, to) }
 
 // openHandle has no O_PATH to use here: the FIFO is known by its path alone,
 // and can't be reached when that is gone.

@@ -1,6 +1,7 @@
 package pipes
 
 import (
+	"os"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -20,6 +21,20 @@ func moveAt(dir int, from, to string) error {
 		return moveByLink(dir, from, to)
 	}
 	return err
+}
+
+// moveDir renames a directory to a path that must be free.
+func moveDir(from, to string) error {
+	err := retryErr(func() error {
+		return unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
+	})
+	if err == unix.EINVAL || err == unix.ENOSYS {
+		return os.Rename(from, to) // which replaces an empty directory only
+	}
+	if err != nil {
+		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
+	}
+	return nil
 }
 
 // openHandle opens a descriptor that stands for the file, whatever happens to

@@ -20,6 +20,7 @@ func unlinkAt(int, string) error                { return ErrUnsupported }
 func createAt(int, string, uint32) (int, error) { return -1, ErrUnsupported }
 func openReadAt(int, string) (int, error)       { return -1, ErrUnsupported }
 func chmodFD(int, uint32) error                 { return ErrUnsupported }
+func outOfDescriptors(error) bool               { return false }
 func setNonblock(int) error                     { return ErrUnsupported }
 func aboveStd(int, error) (int, error)          { return -1, ErrUnsupported }
 func readFD(int, []byte) (int, error)           { return 0, ErrUnsupported }

@@ -36,9 +36,11 @@ func openDir(path string) (int, error) {
 
 // readNames lists a directory. Entries that others rename meanwhile are missed
 // when a listing takes several getdents calls, so the buffer is made large
-// enough for one call to return all.
+// enough for one call to return all. Where a larger one brings no more, because
+// the file system returns a page at a time, several must do.
 func readNames(dir int) ([]string, error) {
-	for size := 64 << 10; ; size *= 4 {
+	const maxSize = 256 << 20
+	for size, before := 64<<10, 0; ; size *= 4 {
 		if _, err := unix.Seek(dir, 0, 0); err != nil {
 			return nil, err
 		}
@@ -47,15 +49,42 @@ func readNames(dir int) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		if n > 0 && size < 256<<20 {
-			rest, err := retry(func() (int, error) { return unix.ReadDirent(dir, make([]byte, 4<<10)) })
-			if err == nil && rest > 0 || err == unix.EINVAL {
-				continue // there was more than the buffer could hold
+		_, _, names := unix.ParseDirent(buf[:n], -1, nil)
+		if n == 0 {
+			return names, nil
+		}
+		rest, err := moreNames(dir, buf[n:])
+		switch {
+		case err != nil:
+			return nil, err
+		case len(rest) == 0:
+			return names, nil
+		case n > before && size < maxSize:
+			before = n // there was more than the buffer could hold
+			continue
+		}
+		for len(rest) > 0 {
+			names = append(names, rest...)
+			if rest, err = moreNames(dir, buf); err != nil {
+				return nil, err
 			}
 		}
-		_, _, names := unix.ParseDirent(buf[:n], -1, nil)
 		return names, nil
 	}
+}
+
+// moreNames returns what the next getdents call says, with a buffer of its own
+// where this one is too small.
+func moreNames(dir int, buf []byte) ([]string, error) {
+	if len(buf) < 4<<10 {
+		buf = make([]byte, 4<<10)
+	}
+	n, err := retry(func() (int, error) { return unix.ReadDirent(dir, buf) })
+	if err != nil {
+		return nil, err
+	}
+	_, _, names := unix.ParseDirent(buf[:n], -1, nil)
+	return names, nil
 }
 
 func infoOf(st *unix.Stat_t) fileInfo {
@@ -168,6 +197,11 @@ func closeFD(fd int) { _ = unix.Close(fd) }
 
 func wouldBlock(err error) bool { return err == unix.EAGAIN }
 
+// outOfDescriptors tells whether the process, or the host, has none left.
+func outOfDescriptors(err error) bool {
+	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)
+}
+
 // tryLock takes a flock without waiting and tells whether it got it.
 func tryLock(fd int, exclusive bool) (bool, error) {
 	how := unix.LOCK_SH
@@ -199,23 +233,37 @@ func processExists(pid int) bool {
 func effectiveUID() int { return os.Geteuid() }
 
 // makeDir makes the directory with mode 1777, whatever the umask, and its
-// parents. A directory that is already there keeps its mode.
+// parents. It has that mode from the first moment on: others may be starting as
+// well. A directory that is already there keeps its mode.
 func makeDir(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	if err := unix.Mkdir(path, 0o700); err != nil {
-		if err == unix.EEXIST {
-			return nil
-		}
-		return &fs.PathError{Op: "mkdir", Path: path, Err: err}
+	tmp := filepath.Join(filepath.Dir(path), tmpName())
+	if err := os.Mkdir(tmp, 0o700); err != nil {
+		return err
 	}
-	dir, err := openDir(path)
+	err := chmodDir(tmp, 0o1777)
+	if err == nil {
+		err = moveDir(tmp, path)
+	}
 	if err != nil {
-		return &fs.PathError{Op: "open", Path: path, Err: err}
+		_ = os.Remove(tmp)
 	}
-	defer closeFD(dir)
-	if err := unix.Fchmod(dir, 0o1777); err != nil {
+	if errors.Is(err, fs.ErrExist) {
+		return nil // somebody was faster
+	}
+	return err
+}
+
+// chmodDir sets all mode bits of a directory that isn't a link.
+func chmodDir(path string, mode uint32) error {
+	dir, err := openDir(path)
+	if err == nil {
+		defer closeFD(dir)
+		err = chmodFD(dir, mode)
+	}
+	if err != nil {
 		return &fs.PathError{Op: "chmod", Path: path, Err: err}
 	}
 	return nil
