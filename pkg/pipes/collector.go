@@ -130,10 +130,16 @@ func (c *Collector) Close() {
 }
 
 func (c *Collector) forget(stem string) {
-	if r := c.sources[stem].reading; r != nil {
-		r.cancel()
-	}
+	c.sources[stem].beginAnew()
 	delete(c.sources, stem)
+}
+
+// beginAnew forgets that the source didn't answer.
+func (s *source) beginAnew() {
+	if s.reading != nil {
+		s.reading.cancel()
+	}
+	s.reading, s.missed, s.slow, s.lastErr = nil, time.Time{}, false, nil
 }
 
 // remember brings the sources in line with a listing. One that isn't in it is
@@ -147,6 +153,9 @@ func (c *Collector) remember(dir *directory, l *listing) {
 			s = &source{stem: stem}
 		}
 		s.liveIDs = l.live[stem]
+		if errors.Is(s.lastErr, fs.ErrNotExist) { // it is there again
+			s.beginAnew()
+		}
 		if c.opts.Select != nil && !c.opts.Select(stem, s.findPID(dir)) {
 			continue
 		}
@@ -220,8 +229,7 @@ func (c *Collector) ask(ctx context.Context, dir *directory, start time.Time) er
 	var awaited []*reading
 	for _, s := range c.sources {
 		if s.reading != nil && s.hasFreshPipe(dir) {
-			s.reading.cancel()
-			s.reading, s.missed, s.slow, s.lastErr = nil, time.Time{}, false, nil
+			s.beginAnew()
 		}
 		if s.reading == nil {
 			s.reading = s.newReading(dir, c.opts.Limits, deadline)
@@ -271,25 +279,35 @@ func (s *source) newReading(dir *directory, limits Limits, deadline time.Time) *
 	return r
 }
 
-// conclude says what became of a source in this collection.
-func (c *Collector) conclude(collection *Collection, dir *directory, s *source) {
+// outcome returns the reading that has the source's answer, or why there is
+// none.
+func (s *source) outcome() (answer *reading, err error) {
 	r := s.reading
-	err := s.lastErr
-	if r.finished() {
-		s.reading = nil
-		err = r.err
-	} else if !s.slow || err == nil {
-		err = errNoReply
-	}
 	if pipe := r.currentPipe(); pipe.id != (fileID{}) {
 		s.pipe = pipe
 	}
-	if err != nil && s.late != nil {
-		r, err = s.late, nil
-		s.slow = s.reading != nil
-	} else if err == nil {
-		s.slow = false
+	switch {
+	case r.finished():
+		s.reading, err = nil, r.err
+	case s.slow && s.lastErr != nil:
+		err = s.lastErr // it wasn't waited for, so this is no news
+	default:
+		err = errNoReply
 	}
+	if err == nil {
+		s.slow = false
+		return r, nil
+	}
+	if s.late != nil {
+		s.slow = s.reading != nil
+		return s.late, nil
+	}
+	return nil, err
+}
+
+// conclude says what became of a source in this collection.
+func (c *Collector) conclude(collection *Collection, dir *directory, s *source) {
+	answer, err := s.outcome()
 	out := Source{
 		Name: s.stem,
 		Path: filepath.Join(c.opts.Dir, statsName(s.stem)),
@@ -302,9 +320,9 @@ func (c *Collector) conclude(collection *Collection, dir *directory, s *source) 
 	switch {
 	case err == nil:
 		s.missed, s.lastErr = time.Time{}, nil
-		s.hadStats = s.hadStats || len(r.snapshot.Stats) > 0
-		out.State, out.Snapshot, out.At = Live, r.snapshot, r.at
-	case errors.Is(err, fs.ErrNotExist) && (len(s.liveIDs) == 0 || dir.liveness(s.stem, s.liveIDs, s.pipe) != alive):
+		s.hadStats = s.hadStats || len(answer.snapshot.Stats) > 0
+		out.State, out.Snapshot, out.At = Live, answer.snapshot, answer.at
+	case errors.Is(err, fs.ErrNotExist) && dir.liveness(s.stem, s.liveIDs, s.pipe) != alive:
 		c.forget(s.stem) // it has ended, cleanly
 		return
 	case errors.Is(err, errNotFIFO):
@@ -318,14 +336,14 @@ func (c *Collector) conclude(collection *Collection, dir *directory, s *source) 
 		}
 		s.lastErr = err
 		s.slow = s.slow || errors.Is(err, errNoReply) || errors.Is(err, errBusy) || errors.Is(err, fs.ErrNotExist)
-		c.diagnose(&out, dir, s, s.pipe, err)
+		c.diagnose(&out, dir, s, err)
 	}
 	collection.Sources = append(collection.Sources, out)
 }
 
 // diagnose says why a source has no snapshot, and removes its pipe where its
 // process is gone.
-func (c *Collector) diagnose(out *Source, dir *directory, s *source, pipe fileInfo, err error) {
+func (c *Collector) diagnose(out *Source, dir *directory, s *source, err error) {
 	out.State = Unresponsive
 	switch {
 	case errors.Is(err, errNoReply):
@@ -340,7 +358,7 @@ func (c *Collector) diagnose(out *Source, dir *directory, s *source, pipe fileIn
 		out.State, out.Err = Failed, err
 		return
 	}
-	switch dir.liveness(s.stem, s.liveIDs, pipe) {
+	switch dir.liveness(s.stem, s.liveIDs, s.pipe) {
 	case alive:
 		return
 	case dead:
@@ -360,7 +378,7 @@ func (c *Collector) diagnose(out *Source, dir *directory, s *source, pipe fileIn
 	if time.Since(s.missed) >= c.opts.StaleAfter {
 		out.State = Stale
 		if c.opts.RemoveStale {
-			c.removed(out, dir.remove(statsName(s.stem), pipe.id))
+			c.removed(out, dir.remove(statsName(s.stem), s.pipe.id))
 		}
 	}
 }

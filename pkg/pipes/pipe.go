@@ -71,13 +71,13 @@ const (
 
 // awaitEnd waits until serve has ended, after the publisher was closed.
 func (p *pipe) awaitEnd() error {
+	ticker := time.NewTicker(endWait / endTries)
+	defer ticker.Stop()
 	for range endTries {
-		timer := time.NewTimer(endWait / endTries)
-		defer timer.Stop()
 		select {
 		case <-p.done:
 			return nil
-		case <-timer.C:
+		case <-ticker.C:
 		}
 		p.publisher.mu.Lock()
 		p.rouse()

@@ -19,6 +19,11 @@ func (d *directory) makeFIFO(name string, perm uint32) error {
 // moveAt renames a file to a name that must be free.
 func moveAt(dir int, from, to string) error { return moveByLink(dir, from, to) }
 
+// chmodDir sets all mode bits of a directory that isn't a link.
+func chmodDir(path string, mode uint32) error {
+	return unix.Fchmodat(unix.AT_FDCWD, path, mode, unix.AT_SYMLINK_NOFOLLOW)
+}
+
 // moveDir renames a directory to a path where nothing is but an empty
 // directory at the most.
 func moveDir(from, to string) error { return os.Rename(from, to) }

@@ -23,6 +23,21 @@ func moveAt(dir int, from, to string) error {
 	return err
 }
 
+// chmodDir sets all mode bits of a directory that isn't a link, even if it is
+// one that its owner can't open.
+func chmodDir(path string, mode uint32) error {
+	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer closeFD(fd)
+	err = unix.Chmod(procPath(fd), mode)
+	if err == unix.ENOENT { // there is no /proc
+		err = unix.Fchmodat(unix.AT_FDCWD, path, mode, 0)
+	}
+	return err
+}
+
 // moveDir renames a directory to a path that must be free.
 func moveDir(from, to string) error {
 	err := retryErr(func() error {

@@ -244,7 +244,9 @@ func makeDir(path string) error {
 		return err
 	}
 	err := chmodDir(tmp, 0o1777)
-	if err == nil {
+	if err != nil {
+		err = &fs.PathError{Op: "chmod", Path: tmp, Err: err}
+	} else {
 		err = moveDir(tmp, path)
 	}
 	if err != nil {
@@ -254,17 +256,4 @@ func makeDir(path string) error {
 		return nil // somebody was faster
 	}
 	return err
-}
-
-// chmodDir sets all mode bits of a directory that isn't a link.
-func chmodDir(path string, mode uint32) error {
-	dir, err := openDir(path)
-	if err == nil {
-		defer closeFD(dir)
-		err = chmodFD(dir, mode)
-	}
-	if err != nil {
-		return &fs.PathError{Op: "chmod", Path: path, Err: err}
-	}
-	return nil
 }
