@@ -37,15 +37,15 @@ lint:
 
 unit:
 	@test -n "$(RACE)" || echo "SKIPPED: the race detector, for want of a C compiler"
-	$(GO) test $(RACE) $$($(GO) list ./... | grep -v /e2e)
+	@scripts/gotest.sh $(RACE) $$($(GO) list ./... | grep -v /e2e)
 
 # The real binary and real processes, without the race detector's slowness.
 e2e:
-	$(GO) test ./e2e/...
+	@scripts/gotest.sh ./e2e/...
 
 unit-386:
 	@if GOARCH=386 CGO_ENABLED=0 $(GO) test -count=1 -run '^$$' ./pkg/format >/dev/null 2>&1; \
-	then GOARCH=386 CGO_ENABLED=0 $(GO) test -short ./pkg/... ./internal/... ./cmd/...; \
+	then GOARCH=386 CGO_ENABLED=0 scripts/gotest.sh -short ./pkg/... ./internal/... ./cmd/...; \
 	else echo "SKIPPED: the tests for GOARCH=386, which this machine can't run"; fi
 
 fuzz:

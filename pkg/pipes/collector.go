@@ -72,6 +72,7 @@ type source struct {
 	missed   time.Time // since when it hasn't answered, zero if it did the last time
 	lastErr  error     // why it didn't, as far as that is known
 	slow     bool      // a collection waited for it in vain, and it hasn't answered since
+	lostPipe bool      // it is a Publisher's that lives, and its pipe was deleted
 
 	// What its .live file says, as long as liveIDs stays the same.
 	saidIDs []string
@@ -139,7 +140,7 @@ func (s *source) beginAnew() {
 	if s.reading != nil {
 		s.reading.cancel()
 	}
-	s.reading, s.missed, s.slow, s.lastErr = nil, time.Time{}, false, nil
+	s.reading, s.missed, s.slow, s.lastErr, s.lostPipe = nil, time.Time{}, false, nil, false
 }
 
 // remember brings the sources in line with a listing. One that isn't in it is
@@ -153,7 +154,7 @@ func (c *Collector) remember(dir *directory, l *listing) {
 			s = &source{stem: stem}
 		}
 		s.liveIDs = l.live[stem]
-		if errors.Is(s.lastErr, fs.ErrNotExist) { // it is there again
+		if s.lostPipe { // and has one again
 			s.beginAnew()
 		}
 		if c.opts.Select != nil && !c.opts.Select(stem, s.findPID(dir)) {
@@ -169,7 +170,9 @@ func (c *Collector) remember(dir *directory, l *listing) {
 		s.liveIDs = l.live[stem]
 		if !s.comesBack(dir) {
 			c.forget(stem)
+			continue
 		}
+		s.lostPipe = len(s.liveIDs) > 0
 	}
 }
 
@@ -346,6 +349,8 @@ func (c *Collector) conclude(collection *Collection, dir *directory, s *source) 
 func (c *Collector) diagnose(out *Source, dir *directory, s *source, err error) {
 	out.State = Unresponsive
 	switch {
+	case s.lostPipe:
+		out.Err = errNoPipe
 	case errors.Is(err, errNoReply):
 		out.Err = fmt.Errorf("no answer within %v", c.opts.Deadline)
 	case errors.Is(err, errBusy), errors.Is(err, errEmptied):
@@ -353,7 +358,7 @@ func (c *Collector) diagnose(out *Source, dir *directory, s *source, err error) 
 	case errors.Is(err, errDead):
 		out.Err = err
 	case errors.Is(err, fs.ErrNotExist):
-		out.Err = errNoPipe
+		out.Err = errNoPipe // since the listing
 	default:
 		out.State, out.Err = Failed, err
 		return

@@ -195,6 +195,61 @@ func TestLiveFileIsNeverSeenUnlocked(t *testing.T) {
 	await(t, "its maker ends", done)
 }
 
+// A neighbour who locks the file before its publisher does would make that look
+// dead. Others can open it only when it is locked, under its first name too.
+func TestLiveFileCanNotBeLockedByANeighbourFirst(t *testing.T) {
+	noLeaks(t)
+	old := unix.Umask(0)
+	defer unix.Umask(old)
+	path := memoryDir(t)
+	dir := openTestDir(t, path)
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			live, err := dir.createLive("web", newID(), os.Getpid())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = live.remove(dir)
+		}
+	}()
+	closed, open := 0, 0
+	eventually(t, "both of its states were seen", func() bool {
+		names, err := readNames(dir.fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			fd, err := openReadAt(dir.fd, name)
+			if err != nil {
+				continue // it has its own name by now, or is gone
+			}
+			info, err := statFD(fd) // whether a neighbour could have opened it
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info.mode.Perm()&0o077 == 0 {
+				closed++
+			} else if got, err := tryLock(fd, false); err != nil || got && exists(filepath.Join(path, name)) {
+				t.Errorf("%s is open to others and not locked (%v)", name, err)
+			} else {
+				open++
+			}
+			closeFD(fd)
+		}
+		return t.Failed() || closed >= scaled(20) && open >= scaled(20)
+	})
+	close(stop)
+	await(t, "its maker ends", done)
+}
+
 func TestRemoveDeadRemovesOnlyTheDead(t *testing.T) {
 	noLeaks(t)
 	check := func(what string, wantRemoved bool, prepare func(path string) (left []string)) {
