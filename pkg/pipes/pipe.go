@@ -65,7 +65,7 @@ func (p *pipe) serve() {
 
 // How long awaitEnd waits, and how often it tries to wake serve again.
 const (
-	endWait  = 80 * time.Millisecond
+	endWait  = 50 * time.Millisecond
 	endTries = 8
 )
 

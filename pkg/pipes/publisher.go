@@ -201,7 +201,7 @@ func (p *Publisher) repair() error {
 }
 
 // Close ends the publisher: it answers nobody any more, removes its files and
-// cuts off readers that are slow. It waits for nobody, except up to 80 ms for a
+// cuts off readers that are slow. It waits for nobody, except up to 50 ms for a
 // render that is running, and says so if that took longer.
 func (p *Publisher) Close() error {
 	p.mu.Lock()

@@ -24,8 +24,7 @@ func chmodDir(path string, mode uint32) error {
 	return unix.Fchmodat(unix.AT_FDCWD, path, mode, unix.AT_SYMLINK_NOFOLLOW)
 }
 
-// moveDir renames a directory to a path where nothing is but an empty
-// directory at the most.
+// moveDir renames a directory to a path where there is none.
 func moveDir(from, to string) error { return os.Rename(from, to) }
 
 // openHandle has no O_PATH to use here: the FIFO is known by its path alone,

@@ -44,12 +44,9 @@ func moveDir(from, to string) error {
 		return unix.Renameat2(unix.AT_FDCWD, from, unix.AT_FDCWD, to, unix.RENAME_NOREPLACE)
 	})
 	if err == unix.EINVAL || err == unix.ENOSYS {
-		return os.Rename(from, to) // which replaces an empty directory only
+		return os.Rename(from, to) // which replaces no directory either
 	}
-	if err != nil {
-		return &os.LinkError{Op: "rename", Old: from, New: to, Err: err}
-	}
-	return nil
+	return err
 }
 
 // openHandle opens a descriptor that stands for the file, whatever happens to

@@ -240,20 +240,17 @@ func makeDir(path string) error {
 		return err
 	}
 	tmp := filepath.Join(filepath.Dir(path), tmpName())
-	if err := os.Mkdir(tmp, 0o700); err != nil {
-		return err
+	err := retryErr(func() error { return unix.Mkdir(tmp, 0o700) })
+	if err == nil {
+		if err = chmodDir(tmp, 0o1777); err == nil {
+			err = moveDir(tmp, path)
+		}
+		if err != nil {
+			_ = os.Remove(tmp)
+		}
 	}
-	err := chmodDir(tmp, 0o1777)
-	if err != nil {
-		err = &fs.PathError{Op: "chmod", Path: tmp, Err: err}
-	} else {
-		err = moveDir(tmp, path)
+	if err != nil && !errors.Is(err, fs.ErrExist) { // else somebody was faster
+		return &fs.PathError{Op: "mkdir", Path: path, Err: err}
 	}
-	if err != nil {
-		_ = os.Remove(tmp)
-	}
-	if errors.Is(err, fs.ErrExist) {
-		return nil // somebody was faster
-	}
-	return err
+	return nil
 }
