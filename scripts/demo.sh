@@ -1,6 +1,7 @@
 #!/bin/bash
 # demo.sh DIR: runs three of DIR/worker and DIR/statvent serve in a pipe
-# directory of their own until it is interrupted, and shows what they say.
+# directory of their own until it is interrupted, and shows what they say. The
+# port is 7828, or $STATVENT_DEMO_PORT.
 set -eu
 bin=$1
 dir=$(mktemp -d /tmp/statvent-demo.XXXXXX)
