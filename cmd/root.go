@@ -122,30 +122,29 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 some sources could not be read
 	root.AddCommand(newServe(a), newCat(a), newList(a), newWatch(a))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
-	refuseUnknown(root, "help", root.Help)
-	refuseUnknown(root, "completion", nil)
+	refuseUnknown(root, "help")
+	refuseUnknown(root, "completion")
 	return root
 }
 
 // refuseUnknown makes a command of cobra's that has topics complain about one
-// that it doesn't know; without one it does fallback, or shows its help.
-func refuseUnknown(root *cobra.Command, name string, fallback func() error) {
+// that it doesn't know.
+func refuseUnknown(root *cobra.Command, name string) {
 	cmd, _, err := root.Find([]string{name})
 	if err != nil {
 		return
 	}
-	run := cmd.Run
+	run := cmd.Run // nil where the topics are commands below it
 	cmd.Args = cobra.ArbitraryArgs
 	cmd.Run = nil
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		switch {
-		case len(args) == 0 && fallback != nil:
-			return fallback()
-		case len(args) == 0:
-			return cmd.Help()
+		if len(args) > 0 {
+			if known, _, err := root.Find(args); run == nil || err != nil || known == root {
+				return usage(cmd, fmt.Errorf("unknown topic %q", args[0]))
+			}
 		}
-		if known, _, err := root.Find(args); run == nil || err != nil || known == root {
-			return usage(cmd, fmt.Errorf("unknown topic %q", args[0]))
+		if run == nil {
+			return cmd.Help()
 		}
 		run(cmd, args)
 		return nil

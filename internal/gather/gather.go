@@ -43,8 +43,9 @@ func Names(ctx context.Context, opts pipes.CollectorOptions, stdin io.Reader, na
 		snapshots = append(snapshots, s)
 	}
 
+	names = slices.Compact(slices.Sorted(slices.Values(names)))
 	wanted := make(map[string]bool) // names of sources -> whether there is one
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+	for _, name := range names {
 		switch {
 		case name == "-":
 			s, err := pipes.ReadPlain(stdin, opts.Limits)
@@ -74,7 +75,7 @@ func Names(ctx context.Context, opts pipes.CollectorOptions, stdin io.Reader, na
 			wanted[name] = true
 		}
 	}
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
+	for _, name := range names {
 		if found, isSource := wanted[name]; isSource && !found {
 			s, err := readFile(ctx, opts, name)
 			if errors.Is(err, fs.ErrNotExist) {

@@ -142,17 +142,16 @@ func TestLiveFileTellsPidAndBeginning(t *testing.T) {
 	check("pid: 3435\nand more\n", 0)
 }
 
-func TestLiveFileIsNeverSeenUnlocked(t *testing.T) {
-	noLeaks(t)
-	path := memoryDir(t)
-	dir := openTestDir(t, path)
-	pipe := stat(t, mkfifo(t, filepath.Join(path, "web.stats")))
-	stop, done := make(chan struct{}), make(chan struct{})
+// makeLiveFiles makes .live files of the stem web and removes them, one after
+// the other, until it is stopped.
+func makeLiveFiles(t *testing.T, dir *directory) (stop func()) {
+	t.Helper()
+	quit, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
 		for {
 			select {
-			case <-stop:
+			case <-quit:
 				return
 			default:
 			}
@@ -167,6 +166,18 @@ func TestLiveFileIsNeverSeenUnlocked(t *testing.T) {
 			}
 		}
 	}()
+	return func() {
+		close(quit)
+		await(t, "the maker of .live files ends", done)
+	}
+}
+
+func TestLiveFileIsNeverSeenUnlocked(t *testing.T) {
+	noLeaks(t)
+	path := memoryDir(t)
+	dir := openTestDir(t, path)
+	pipe := stat(t, mkfifo(t, filepath.Join(path, "web.stats")))
+	stop := makeLiveFiles(t, dir)
 	seen := 0
 	eventually(t, "its file was looked at often", func() bool {
 		l, err := dir.list()
@@ -191,8 +202,7 @@ func TestLiveFileIsNeverSeenUnlocked(t *testing.T) {
 		}
 		return seen >= scaled(50)
 	})
-	close(stop)
-	await(t, "its maker ends", done)
+	stop()
 }
 
 // A neighbour who locks the file before its publisher does would make that look
@@ -203,23 +213,7 @@ func TestLiveFileCanNotBeLockedByANeighbourFirst(t *testing.T) {
 	defer unix.Umask(old)
 	path := memoryDir(t)
 	dir := openTestDir(t, path)
-	stop, done := make(chan struct{}), make(chan struct{})
-	go func() {
-		defer close(done)
-		for {
-			select {
-			case <-stop:
-				return
-			default:
-			}
-			live, err := dir.createLive("web", newID(), os.Getpid())
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			_ = live.remove(dir)
-		}
-	}()
+	stop := makeLiveFiles(t, dir)
 	closed, open := 0, 0
 	eventually(t, "both of its states were seen", func() bool {
 		names, err := readNames(dir.fd)
@@ -246,8 +240,7 @@ func TestLiveFileCanNotBeLockedByANeighbourFirst(t *testing.T) {
 		}
 		return t.Failed() || closed >= scaled(20) && open >= scaled(20)
 	})
-	close(stop)
-	await(t, "its maker ends", done)
+	stop()
 }
 
 func TestRemoveDeadRemovesOnlyTheDead(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -143,12 +144,7 @@ func (p *Publisher) replaceDead(dir *directory, stem string) bool {
 	if err != nil {
 		return false
 	}
-	var others []string
-	for _, id := range l.live[stem] {
-		if id != p.id {
-			others = append(others, id)
-		}
-	}
+	others := slices.DeleteFunc(l.live[stem], func(id string) bool { return id == p.id })
 	removed, err := dir.removeDead(stem, others)
 	return err == nil && removed
 }
@@ -159,10 +155,7 @@ func (p *Publisher) withdraw() error {
 	if p.dir == nil {
 		return nil
 	}
-	err := p.stats.withdraw()
-	if e := p.live.remove(p.dir); err == nil {
-		err = e
-	}
+	err := errors.Join(p.stats.withdraw(), p.live.remove(p.dir))
 	p.dir.close()
 	p.dir, p.live = nil, nil
 	return err
