@@ -1,39 +1,305 @@
 package format
 
-// Combine adds snapshots up: the value of each name is the sum of its values
-// in all of them (several of one name in the same snapshot included), and the
-// skipped lines are added as well. Distributions take part with the values of
-// their labels. An integer sum that leaves int64 goes on as a float.
-func Combine(snapshots ...*Snapshot) *Snapshot {
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// An Aggregate says how the gauges of one name become one.
+type Aggregate string
+
+// The aggregates.
+const (
+	AggregateSum Aggregate = "sum"
+	AggregateMin Aggregate = "min"
+	AggregateMax Aggregate = "max"
+	AggregateAvg Aggregate = "avg" // always a float
+)
+
+// ParseAggregate returns the aggregate of that name.
+func ParseAggregate(name string) (Aggregate, error) {
+	all := []Aggregate{AggregateSum, AggregateMin, AggregateMax, AggregateAvg}
+	if a := Aggregate(name); slices.Contains(all, a) {
+		return a, nil
+	}
+	return "", fmt.Errorf("%q is none of sum, min, max, avg", name)
+}
+
+// A Conflict is a name that is of one kind here and of another there.
+type Conflict struct {
+	Name  string
+	Kinds []Kind // in the order of their constants
+}
+
+// String says what the conflict is.
+func (c Conflict) String() string {
+	kinds := make([]string, len(c.Kinds))
+	for i, k := range c.Kinds {
+		kinds[i] = k.String()
+	}
+	return c.Name + " is " + strings.Join(kinds, " here and ") + " there"
+}
+
+// Combine makes one snapshot of several, as a Combiner without rules does.
+func Combine(snapshots ...*Snapshot) *Snapshot { return Combiner{}.Combine(snapshots...) }
+
+// A Combiner makes one snapshot of several.
+type Combiner struct {
+	// Aggregate returns how the gauges of that name become one; nil, and the empty
+	// Aggregate, mean that all are added up.
+	Aggregate func(name string) Aggregate
+}
+
+// Combine makes one snapshot of several, in which each name has one value:
+//
+//	counter       the sum
+//	gauge         what Aggregate says of the values, one of each snapshot
+//	distribution  all samples together, from which the labels are computed; the
+//	              union of the labels; count and sum are added
+//	untyped       the sum
+//
+// Values of one name in the same snapshot are added up first. A name that is a
+// counter here and a gauge there is a gauge, and what ended snapshots counted
+// under it is left out. Other values of different kinds are added and untyped.
+// Both are among the Conflicts of the result.
+//
+// Sums are rounded once, at the end. An integer sum that leaves int64 goes on as
+// a float. Skipped lines are added up as well.
+func (c Combiner) Combine(snapshots ...*Snapshot) *Snapshot {
 	total := &Snapshot{}
-	at := make(map[string]int) // name -> index in total.Stats
-	for _, s := range snapshots {
+	m := merger{aggregate: c.Aggregate, at: make(map[string]int)}
+	for source, s := range snapshots {
 		total.Skipped += s.Skipped
-		for _, stat := range s.Flatten().Stats {
-			i, ok := at[stat.Name]
-			if !ok {
-				at[stat.Name] = len(total.Stats)
-				total.Stats = append(total.Stats, stat)
-				continue
-			}
-			sum := &total.Stats[i]
-			sum.Value = sum.Value.Add(stat.Value)
-			sum.Kind = combineKinds(sum.Kind, stat.Kind)
+		for _, stat := range s.Stats {
+			m.add(source, s.Ended, stat)
+		}
+	}
+	for i := range m.merged {
+		merged := &m.merged[i]
+		if scalar, ok := merged.scalar(); ok {
+			total.Stats = append(total.Stats, scalar)
+		}
+		if merged.dist != nil {
+			total.Stats = append(total.Stats, merged.distribution())
 		}
 	}
 	total.Sort()
+	total.Conflicts = m.conflicts()
 	return total
 }
 
-// combineKinds returns the kind of a stat that is a here and b there. What is
-// set or decremented anywhere is a gauge everywhere.
-func combineKinds(a, b Kind) Kind {
+// A merger brings the stats of several snapshots together by name.
+type merger struct {
+	aggregate func(name string) Aggregate // may be nil
+	at        map[string]int              // name -> index in merged
+	merged    []merged
+}
+
+// merged is what all snapshots say of one name.
+type merged struct {
+	name  string
+	kinds kindSet
+
+	sum       Sum // of all values but:
+	ended     Sum // the counters of ended snapshots
+	aggregate Aggregate
+	values    []sourceValue // unless aggregate is the sum
+
+	dist    *Samples // nil unless there is a distribution
+	count   Sum
+	distSum Sum
+}
+
+// sourceValue is the value that one snapshot has.
+type sourceValue struct {
+	source int
+	value  Value
+}
+
+func (m *merger) add(source int, ended bool, stat Stat) {
+	i, ok := m.at[stat.Name]
+	if !ok {
+		i = len(m.merged)
+		m.at[stat.Name] = i
+		one := merged{name: stat.Name, aggregate: AggregateSum}
+		if m.aggregate != nil {
+			one.aggregate = cmp.Or(m.aggregate(stat.Name), AggregateSum)
+		}
+		m.merged = append(m.merged, one)
+	}
+	one := &m.merged[i]
+	one.kinds.add(stat.Kind)
 	switch {
-	case a == b:
-		return a
-	case min(a, b) == Counter && max(a, b) == Gauge:
-		return Gauge
+	case stat.Kind == Distribution:
+		one.pool(stat.Dist)
+	case stat.Kind == Counter && ended:
+		one.ended.Add(stat.Value)
 	default:
-		return Untyped
+		one.sum.Add(stat.Value)
+		if one.aggregate != AggregateSum {
+			one.keep(source, stat.Value)
+		}
+	}
+}
+
+// keep keeps the values of each source apart.
+func (m *merged) keep(source int, v Value) {
+	if last := len(m.values) - 1; last >= 0 && m.values[last].source == source {
+		m.values[last].value = m.values[last].value.Add(v)
+		return
+	}
+	m.values = append(m.values, sourceValue{source, v})
+}
+
+// pool adds the samples of one more source.
+func (m *merged) pool(s *Samples) {
+	if m.dist == nil {
+		m.dist = &Samples{}
+	}
+	m.count.Add(Int(s.Count))
+	m.distSum.Add(s.Sum)
+	m.dist.Window = append(m.dist.Window, s.Window...)
+	for _, label := range s.Labels {
+		if !slices.ContainsFunc(m.dist.Labels, func(l Label) bool { return l.Name == label.Name }) {
+			m.dist.Labels = append(m.dist.Labels, label)
+		}
+	}
+}
+
+func (m *merged) distribution() Stat {
+	m.dist.Count, m.dist.Sum = m.count.Value().Int64(), m.distSum.Value()
+	return Stat{Name: m.name, Kind: Distribution, Dist: m.dist}
+}
+
+// scalar returns the value of all counters, gauges and untyped values, if there
+// are any.
+func (m *merged) scalar() (Stat, bool) {
+	kind, ok := m.kinds.scalar()
+	if !ok {
+		return Stat{}, false
+	}
+	if !m.kinds.has(Gauge) {
+		m.sum.addAll(&m.ended)
+	}
+	stat := Stat{Name: m.name, Kind: kind, Value: m.sum.Value()}
+	if kind == Gauge && m.aggregate != AggregateSum {
+		stat.Value = m.aggregated()
+	}
+	return stat, true
+}
+
+// aggregated returns the aggregate of the values.
+func (m *merged) aggregated() Value {
+	if m.aggregate == AggregateAvg {
+		return Float(m.sum.Value().Float64() / float64(len(m.values)))
+	}
+	order := func(a, b sourceValue) int { return a.value.Compare(b.value) } // NaN is the least
+	result := slices.MinFunc(m.values, order).value
+	if m.aggregate == AggregateMax {
+		result = slices.MaxFunc(m.values, order).value
+	}
+	if m.sum.float {
+		return result.ToFloat()
+	}
+	return result
+}
+
+// conflicts returns the names of several kinds, and those that a label of a
+// distribution shares with another stat.
+func (m *merger) conflicts() []Conflict {
+	found := make(map[string]kindSet)
+	for i := range m.merged {
+		one := &m.merged[i]
+		if one.kinds.count() > 1 {
+			found[one.name] |= one.kinds
+		}
+		if one.dist == nil {
+			continue
+		}
+		for _, label := range one.dist.Labels {
+			name := ExpandLabel(one.name, label.Name)
+			if other, ok := m.at[name]; ok && other != i {
+				kinds := m.merged[other].kinds
+				kinds.add(Distribution)
+				found[name] |= kinds
+			}
+		}
+	}
+	var conflicts []Conflict
+	for name, kinds := range found {
+		conflicts = append(conflicts, Conflict{name, kinds.list()})
+	}
+	slices.SortFunc(conflicts, func(a, b Conflict) int { return strings.Compare(a.Name, b.Name) })
+	return conflicts
+}
+
+// Fold adds what processes counted that have ended to what is kept of others
+// already, without rounding: where no float is the exact sum, the result has
+// several counters of one name, which are. The same holds for the sums of
+// distributions. Whatever else is kept already stays as it is.
+func Fold(kept *Snapshot, ended ...*Snapshot) *Snapshot {
+	result := &Snapshot{Ended: true}
+	m := merger{at: make(map[string]int)}
+	for _, s := range append([]*Snapshot{kept}, ended...) {
+		for _, stat := range s.Stats {
+			if stat.Kind == Counter || stat.Kind == Distribution {
+				m.add(0, true, stat)
+			} else if s == kept {
+				result.Stats = append(result.Stats, stat)
+			}
+		}
+	}
+	for i := range m.merged {
+		one := &m.merged[i]
+		if one.kinds.has(Counter) {
+			for _, part := range one.ended.Parts() {
+				result.Stats = append(result.Stats, Stat{Name: one.name, Kind: Counter, Value: part})
+			}
+		}
+		if one.dist == nil {
+			continue
+		}
+		for _, part := range one.distSum.Parts() {
+			stat := one.distribution()
+			stat.Dist.Sum = part
+			result.Stats = append(result.Stats, stat)
+			one.dist, one.count = &Samples{}, Sum{} // those of one name are added up
+		}
+	}
+	result.Sort()
+	return result
+}
+
+// A kindSet is a set of kinds.
+type kindSet uint8
+
+func (s *kindSet) add(k Kind)     { *s |= 1 << k }
+func (s kindSet) has(k Kind) bool { return s&(1<<k) != 0 }
+func (s kindSet) count() int      { return len(s.list()) }
+
+func (s kindSet) list() []Kind {
+	var kinds []Kind
+	for _, k := range []Kind{Untyped, Counter, Gauge, Distribution} {
+		if s.has(k) {
+			kinds = append(kinds, k)
+		}
+	}
+	return kinds
+}
+
+// scalar returns the kind of a stat that is of all of these somewhere, but for
+// its distributions.
+func (s kindSet) scalar() (Kind, bool) {
+	switch {
+	case s.has(Untyped):
+		return Untyped, true
+	case s.has(Gauge):
+		return Gauge, true
+	case s.has(Counter):
+		return Counter, true
+	default:
+		return 0, false
 	}
 }

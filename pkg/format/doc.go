@@ -1,8 +1,11 @@
 // Package format holds what statvent's programs say to each other: the model
-// of stats (Value, Stat, Samples, Snapshot), their arithmetic (Combine)
+// of stats (Value, Stat, Samples, Snapshot), their arithmetic (Sum, Combine)
 // and the formats that a snapshot travels in, one file for each.
 //
 // The plain format is a line a stat, "NAME: VALUE\n", and nothing else; it is
 // what a FIFO named <pid>.stats carries and what any language can write with a
 // printf. See AppendPlain and PlainParser.
+//
+// The typed format carries kinds and samples as well, and shows whether it is
+// whole. See AppendTyped and TypedParser.
 package format

@@ -51,20 +51,84 @@ func ExamplePlainParser() {
 }
 
 func ExampleCombine() {
-	one := &format.Snapshot{Stats: []format.Stat{
-		{Name: "load", Value: format.Float(0.5)},
-		{Name: "requests", Value: format.Int(42)},
+	process := &format.Snapshot{Stats: []format.Stat{
+		{Name: "load", Kind: format.Gauge, Value: format.Float(0.5)},
+		{Name: "requests", Kind: format.Counter, Value: format.Int(42)},
+		{Name: "size", Kind: format.Gauge, Value: format.Int(7)},
 	}}
 	other := &format.Snapshot{Stats: []format.Stat{
-		{Name: "load", Value: format.Int(1)},
-		{Name: "requests", Value: format.Int(8)},
-		{Name: "users", Value: format.Int(3)},
+		{Name: "load", Kind: format.Gauge, Value: format.Int(1)},
+		{Name: "requests", Kind: format.Counter, Value: format.Int(8)},
+		{Name: "size", Kind: format.Counter, Value: format.Int(1)},
 	}}
-	os.Stdout.Write(format.AppendPlain(nil, format.Combine(one, other)))
+	gone := &format.Snapshot{Ended: true, Stats: []format.Stat{
+		{Name: "requests", Kind: format.Counter, Value: format.Int(100)},
+		{Name: "size", Kind: format.Counter, Value: format.Int(1000)},
+	}}
+	total := format.Combine(process, other, gone)
+	os.Stdout.Write(format.AppendPlain(nil, total))
+	fmt.Println(total.Conflicts)
 	// Output:
 	// load: 1.5
-	// requests: 50
-	// users: 3
+	// requests: 150
+	// size: 8
+	// [size is counter here and gauge there]
+}
+
+func ExampleCombiner() {
+	temperature := func(v format.Value) *format.Snapshot {
+		return &format.Snapshot{Stats: []format.Stat{{Name: "temperature", Kind: format.Gauge, Value: v}}}
+	}
+	c := format.Combiner{Aggregate: func(string) format.Aggregate { return format.AggregateMax }}
+	os.Stdout.Write(format.AppendPlain(nil, c.Combine(temperature(format.Int(19)), temperature(format.Int(23)))))
+	// Output:
+	// temperature: 23
+}
+
+func ExampleAppendTyped() {
+	os.Stdout.Write(format.AppendTyped(nil, &format.Document{
+		PID: 3435,
+		Snapshot: &format.Snapshot{Stats: []format.Stat{
+			{Name: "latency.{0}", Kind: format.Distribution, Dist: &format.Samples{
+				Count: 150, Sum: format.Int(11175),
+				Labels: []format.Label{{Name: "median", Percentile: 50}, {Name: "mean", Percentile: format.Mean}},
+				Window: []format.Value{format.Int(148), format.Int(149)}, // the last 2, here
+			}},
+			{Name: "requests", Kind: format.Counter, Value: format.Int(42)},
+		}},
+	}))
+	// Output:
+	// statvent: 1
+	// pid: 3435
+	// distribution latency.{0}: 150
+	// sum latency.{0}: 11175
+	// label median latency.{0}: 50
+	// label mean latency.{0}: -1
+	// sample latency.{0}: 148
+	// sample latency.{0}: 149
+	// counter requests: 42
+	// end 9: 2
+}
+
+func ExampleTypedParser() {
+	text := "statvent: 1\npid: 3435\ncounter requests: 42\nend 3: 1\n" +
+		"statvent: 1\npid: 3436\ncounter requests: 8\n" // its end is missing
+
+	var p format.TypedParser
+	if _, err := io.Copy(&p, strings.NewReader(text)); err != nil {
+		fmt.Println(err)
+		return
+	}
+	documents, err := p.Documents()
+	for _, d := range documents {
+		for _, stat := range d.Snapshot.Stats {
+			fmt.Println(d.PID, stat.Kind, stat.Name, stat.Value)
+		}
+	}
+	fmt.Println(err)
+	// Output:
+	// 3435 counter requests 42
+	// the snapshot is torn: a part of it is missing
 }
 
 func ExampleAppendJSON() {

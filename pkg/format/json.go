@@ -11,7 +11,7 @@ import (
 )
 
 // AppendJSON appends the document {"stats": {NAME: NUMBER, ...}, "timestamp":
-// SECONDS} and a line break: the stats of Combine(s), names sorted, and the
+// SECONDS} and a line break: the stats of s.Flatten(), names sorted, and the
 // Unix time at which they were collected, to the millisecond.
 //
 // Integers have no point and floats have one; JSON knows neither NaN nor
@@ -28,7 +28,7 @@ func AppendJSON(b []byte, s *Snapshot, collected time.Time) []byte {
 // AppendJSONStats appends {NAME: NUMBER, ...} alone, as AppendJSON has it.
 func AppendJSONStats(b []byte, s *Snapshot) []byte {
 	b = append(b, '{')
-	for i, stat := range Combine(s).Stats {
+	for i, stat := range s.Flatten().Stats {
 		if i > 0 {
 			b = append(b, ',')
 		}

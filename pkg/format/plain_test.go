@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,13 +15,18 @@ import (
 
 var update = flag.Bool("update", false, "rewrite testdata/plain/*.expected")
 
-// render returns all that a snapshot says, as the .expected files have it.
+// render returns all that a parsed snapshot says, as the .expected files have
+// it: names that came several times are there several times.
 func render(s *Snapshot) string {
-	return string(AppendPlain(fmt.Appendf(nil, "skipped %d\n", s.Skipped), s))
+	b := fmt.Appendf(nil, "skipped %d\n", s.Skipped)
+	for _, stat := range s.Stats {
+		b = appendLine(b, stat.Name, stat.Value)
+	}
+	return string(b)
 }
 
 // write writes text in pieces of the sizes that next returns.
-func write(p *PlainParser, text []byte, next func() int) error {
+func write(p io.Writer, text []byte, next func() int) error {
 	for len(text) > 0 {
 		n := min(next(), len(text))
 		if _, err := p.Write(text[:n]); err != nil {
@@ -104,7 +110,7 @@ func TestAppendPlain(t *testing.T) {
 	f("My Nice Stat: 123.45\n", Stat{Name: "My Nice Stat", Kind: Gauge, Value: Float(123.45)})
 	f("another[one]: 0\n", Stat{Name: "another[one]"})
 	f("a: 1.0\nb: -2\nc: inf\n", Stat{Name: "a", Value: Float(1)}, Stat{Name: "b", Value: Int(-2)}, Stat{Name: "c", Value: Float(inf)})
-	f("a: 1\na: 2\n", Stat{Name: "a", Value: Int(1)}, Stat{Name: "a", Value: Int(2)})
+	f("a: 3\nb: 0\n", Stat{Name: "a", Value: Int(1)}, Stat{Name: "a", Value: Int(2)}, Stat{Name: "b"})
 	f(": 1\n", Stat{Name: "", Value: Int(1)})
 	f("\xff\x00: 1\n", Stat{Name: "\xff\x00", Value: Int(1)})
 	// A distribution's lines stand where their names sort.
@@ -127,7 +133,7 @@ func TestPlainParserNeedsNoStart(t *testing.T) {
 }
 
 func TestPlainParserStatsAreUntyped(t *testing.T) {
-	s := lines(t, "a: 1, b: 2.5")
+	s := snapshotOf(t, "a: 1, b: 2.5")
 	want := []Stat{{Name: "a", Kind: Untyped, Value: Int(1)}, {Name: "b", Kind: Untyped, Value: Float(2.5)}}
 	if len(s.Stats) != 2 || s.Stats[0] != want[0] || s.Stats[1] != want[1] {
 		t.Errorf("got %+v, want %+v", s.Stats, want)
@@ -383,6 +389,7 @@ func TestAnyStatsRoundTrip(t *testing.T) {
 			s.Stats = append(s.Stats, Stat{Name: CleanName(string(name)), Value: randomValue(r)})
 		}
 		s.Sort()
+		s = s.Flatten() // each name once
 		var p PlainParser
 		if err := write(&p, AppendPlain(nil, s), randomPieces(r)); err != nil {
 			t.Fatal(err)
@@ -428,7 +435,7 @@ func FuzzPlain(f *testing.F) {
 			t.Fatal(err)
 		}
 		s.Skipped = 0
-		if got, want := render(again.Snapshot()), render(s); got != want {
+		if got, want := render(again.Snapshot()), render(s.Flatten()); got != want {
 			t.Errorf("written and read again: got %q, want %q", got, want)
 		}
 	})

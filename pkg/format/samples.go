@@ -85,11 +85,11 @@ func percentileIndex(n int, p float64) int {
 }
 
 func mean(values []Value) Value {
-	var sum Value
+	var sum Sum
 	for _, v := range values {
-		sum = sum.Add(v)
+		sum.Add(v)
 	}
-	return Float(sum.Float64() / float64(len(values)))
+	return Float(sum.Value().Float64() / float64(len(values)))
 }
 
 // ExpandLabel puts label in the place of each "{0}" of a distribution's name,

@@ -47,6 +47,12 @@ type Snapshot struct {
 	// Skipped counts the lines that could not be read, where the snapshot was
 	// read from text.
 	Skipped int
+	// Ended says that this is what processes counted that have ended. See
+	// Combine for what that changes.
+	Ended bool
+	// Conflicts are the names that were of different kinds where the snapshot was
+	// combined of several.
+	Conflicts []Conflict
 }
 
 // Lookup returns the value of the stat of that name, which isn't a
@@ -61,15 +67,34 @@ func (s *Snapshot) Lookup(name string) (Value, bool) {
 	return s.Stats[i].Value, true
 }
 
-// Filter returns a snapshot of the stats whose name keep accepts.
+// Filter returns a snapshot of the stats whose name keep accepts. To choose
+// among the labels of distributions, Flatten first.
 func (s *Snapshot) Filter(keep func(name string) bool) *Snapshot {
-	kept := &Snapshot{Skipped: s.Skipped}
+	kept := *s
+	kept.Stats = nil
 	for _, stat := range s.Stats {
 		if keep(stat.Name) {
 			kept.Stats = append(kept.Stats, stat)
 		}
 	}
-	return kept
+	return &kept
+}
+
+// Lasting returns what is left of a snapshot when its process has ended:
+// counters, and the counts and sums of distributions.
+func (s *Snapshot) Lasting() *Snapshot {
+	left := &Snapshot{Ended: true}
+	for _, stat := range s.Stats {
+		switch stat.Kind {
+		case Counter:
+			left.Stats = append(left.Stats, stat)
+		case Distribution:
+			stat.Dist = &Samples{Count: stat.Dist.Count, Sum: stat.Dist.Sum, Labels: stat.Dist.Labels}
+			left.Stats = append(left.Stats, stat)
+		case Gauge, Untyped:
+		}
+	}
+	return left
 }
 
 // Sort sorts the stats by name, those of one name in the order they are in.
@@ -78,13 +103,14 @@ func (s *Snapshot) Sort() {
 }
 
 // Flatten returns the stats as the plain format has them: in place of each
-// distribution a value for each of its labels, the whole sorted by name. It
-// returns s itself if s has no distribution.
+// distribution a value for each of its labels, and each name once, with the sum
+// of its values. It returns s itself if that is so already.
 func (s *Snapshot) Flatten() *Snapshot {
-	if !slices.ContainsFunc(s.Stats, func(st Stat) bool { return st.Kind == Distribution }) {
+	if s.isFlat() {
 		return s
 	}
-	flat := &Snapshot{Stats: make([]Stat, 0, len(s.Stats)), Skipped: s.Skipped}
+	flat := *s
+	flat.Stats = make([]Stat, 0, len(s.Stats))
 	for _, stat := range s.Stats {
 		if stat.Kind != Distribution {
 			flat.Stats = append(flat.Stats, stat)
@@ -95,5 +121,41 @@ func (s *Snapshot) Flatten() *Snapshot {
 		}
 	}
 	flat.Sort()
-	return flat
+	flat.addEqual()
+	return &flat
+}
+
+func (s *Snapshot) isFlat() bool {
+	for i, stat := range s.Stats {
+		if stat.Kind == Distribution || i > 0 && stat.Name <= s.Stats[i-1].Name {
+			return false
+		}
+	}
+	return true
+}
+
+// addEqual puts one stat in the place of all of a name, in sorted stats that
+// have no distributions.
+func (s *Snapshot) addEqual() {
+	kept := s.Stats[:0]
+	for rest := s.Stats; len(rest) > 0; {
+		n := 1
+		for n < len(rest) && rest[n].Name == rest[0].Name {
+			n++
+		}
+		stat := rest[0]
+		if n > 1 {
+			var sum Sum
+			var kinds kindSet
+			for _, equal := range rest[:n] {
+				sum.Add(equal.Value)
+				kinds.add(equal.Kind)
+			}
+			stat.Value = sum.Value()
+			stat.Kind, _ = kinds.scalar()
+		}
+		kept = append(kept, stat)
+		rest = rest[n:]
+	}
+	s.Stats = kept
 }

@@ -109,7 +109,8 @@ func TestSortIsByBytesAndKeepsOrderOfOneName(t *testing.T) {
 		s.Stats = append(s.Stats, Stat{Name: name, Value: Int(int64(i))})
 	}
 	s.Sort()
-	want := `: 7
+	want := `skipped 0
+: 7
 10: 10
 9: 11
 B: 3
@@ -121,7 +122,7 @@ b: 6
 b: 9
 é: 5
 ` + "\xff: 1\n"
-	if got := string(AppendPlain(nil, s)); got != want {
+	if got := render(s); got != want {
 		t.Errorf("got\n%q\nwant\n%q", got, want)
 	}
 }
@@ -147,8 +148,7 @@ func TestFlattenPutsLabelsInPlaceOfDistributions(t *testing.T) {
 		{Name: "l.99th", Value: Int(2)},
 		{Name: "l.a", Kind: Gauge, Value: Int(2)},
 		{Name: "l.mean", Value: Float(2)},
-		{Name: "l.median", Value: Int(3)},
-		{Name: "l.median", Value: Int(1)},
+		{Name: "l.median", Value: Int(4)}, // of both
 		{Name: "mean of b", Value: Float(0.5)},
 		{Name: "median of b", Value: Float(0.5)},
 	}
@@ -161,4 +161,66 @@ func TestFlattenPutsLabelsInPlaceOfDistributions(t *testing.T) {
 	if again := flat.Flatten(); again != flat {
 		t.Errorf("Flatten of a flat snapshot is another one: %+v", again)
 	}
+}
+
+func TestFlattenPutsEachNameOnce(t *testing.T) {
+	f := func(text, want string) {
+		t.Helper()
+		s := typedSnapshot(t, text)
+		if got := typedLine(s.Flatten()); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+		if got := typedLine(s); got != text {
+			t.Errorf("Flatten changed %s to %s", text, got)
+		}
+	}
+	f("counter a: 1, gauge b: 2.0", "counter a: 1, gauge b: 2.0")
+	f("counter a: 1, counter a: 2, counter b: 3", "counter a: 3, counter b: 3")
+	f("counter a: 1, counter b: 2, counter b: 3.0, counter c: 4", "counter a: 1, counter b: 5.0, counter c: 4")
+	f("gauge a: -1, gauge a: 1", "gauge a: 0")
+	f("counter a: 1, gauge a: 2", "gauge a: 3")
+	f("gauge a: 1, untyped a: 2, counter a: 3", "untyped a: 6")
+	// The sum is exact, as the parts of a counter are that no float holds.
+	f("counter a: 0.1, counter a: 0.2, counter a: 0.3, counter a: -0.3, counter a: -0.2", "counter a: 0.1")
+	f("counter a: 1.0, counter a: 1e+100, counter a: 1.0, counter a: -1e+100", "counter a: 2.0")
+	// One alone is what it was.
+	f("gauge a: -0.0, gauge b: nan", "gauge a: -0.0, gauge b: nan")
+	// The labels of two distributions of one name, and of two that only share a label.
+	f("distribution a.{0}: 1, sum a.{0}: 1, label max a.{0}: 100, sample a.{0}: 1, "+
+		"distribution a.{0}: 1, sum a.{0}: 2, label max a.{0}: 100, sample a.{0}: 2", "untyped a.max: 3")
+	f("distribution a.b.{0}: 1, sum a.b.{0}: 1, label max a.b.{0}: 100, sample a.b.{0}: 1, "+
+		"distribution a.{0}: 1, sum a.{0}: 2, label b.max a.{0}: 100, sample a.{0}: 2", "untyped a.b.max: 3")
+}
+
+func TestFilterAndFlattenKeepWhatElseSnapshotSays(t *testing.T) {
+	s := &Snapshot{
+		Stats:   []Stat{{Name: "a"}, {Name: "a"}},
+		Skipped: 1, Ended: true, Conflicts: []Conflict{{"a", []Kind{Counter, Gauge}}},
+	}
+	f := func(got *Snapshot) {
+		t.Helper()
+		if got == s || got.Skipped != 1 || !got.Ended || len(got.Conflicts) != 1 {
+			t.Errorf("got %+v", got)
+		}
+	}
+	f(s.Filter(func(string) bool { return true }))
+	f(s.Flatten())
+}
+
+func TestLastingIsWhatNeverFalls(t *testing.T) {
+	f := func(text, want string) {
+		t.Helper()
+		s := typedSnapshot(t, text)
+		if got := s.Lasting(); typedLine(got) != want || !got.Ended {
+			t.Errorf("%s: got %s, ended %v, want %s", text, typedLine(got), got.Ended, want)
+		}
+		if got := typedLine(s); got != text || s.Ended {
+			t.Errorf("Lasting changed %s to %s, ended %v", text, got, s.Ended)
+		}
+	}
+	f("", "")
+	f("counter a: 1, counter b: 2.5", "counter a: 1, counter b: 2.5")
+	f("counter a: 1, counter a: 2, gauge b: 3, untyped c: 4", "counter a: 1, counter a: 2")
+	f("distribution d.{0}: 150, sum d.{0}: 11175, label median d.{0}: 50, sample d.{0}: 7, sample d.{0}: 9",
+		"distribution d.{0}: 150, sum d.{0}: 11175, label median d.{0}: 50")
 }

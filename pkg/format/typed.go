@@ -1,0 +1,339 @@
+package format
+
+import (
+	"bytes"
+	"cmp"
+	"errors"
+	"strconv"
+	"strings"
+)
+
+// TypedVersion is the version of the typed format that this package writes and
+// reads.
+const TypedVersion = 1
+
+// A Document is a snapshot as the typed format carries it.
+type Document struct {
+	ID       string   // of the recorder; empty if it isn't of one
+	PID      int      // of its process; 0 if unknown
+	Folded   []string // ids of the recorders whose counters are in it; see package pipes
+	Snapshot *Snapshot
+}
+
+// The keywords of the typed format, by what follows them.
+const (
+	keyVersion = "statvent" // the version
+	keyPID     = "pid"      // a pid
+	keyEnd     = "end"      // how many lines come before, which may be left out, and how many stats
+
+	keyID     = "id"     // an id, and 1
+	keyFolded = "folded" // the same
+
+	keyUntyped      = "untyped" // a name and its value
+	keyCounter      = "counter"
+	keyGauge        = "gauge"
+	keyDistribution = "distribution" // a name and the number of values ever recorded
+	keySum          = "sum"          // and their sum
+	keySample       = "sample"       // and one of the last of them
+	keyLabel        = "label"        // a label, the name, and the label's percentile
+)
+
+// AppendTyped appends the document in the typed format: a line each, KEYWORD
+// [ARGUMENT] NAME: NUMBER, of which the first carries the version and the last
+// shows that nothing is missing.
+func AppendTyped(b []byte, d *Document) []byte {
+	start := len(b)
+	b = appendLine(b, keyVersion, Int(TypedVersion))
+	if d.ID != "" {
+		b = appendLine(b, keyID+" "+d.ID, Int(1))
+	}
+	if d.PID != 0 {
+		b = appendLine(b, keyPID, Int(int64(d.PID)))
+	}
+	for _, id := range d.Folded {
+		b = appendLine(b, keyFolded+" "+id, Int(1))
+	}
+	for _, stat := range d.Snapshot.Stats {
+		b = appendTypedStat(b, stat)
+	}
+	lines := strconv.Itoa(bytes.Count(b[start:], []byte("\n")))
+	return appendLine(b, keyEnd+" "+lines, Int(int64(len(d.Snapshot.Stats))))
+}
+
+func appendTypedStat(b []byte, stat Stat) []byte {
+	if stat.Kind != Distribution {
+		return appendNamed(b, stat.Kind.String(), stat.Name, stat.Value)
+	}
+	b = appendNamed(b, keyDistribution, stat.Name, Int(stat.Dist.Count))
+	b = appendNamed(b, keySum, stat.Name, stat.Dist.Sum)
+	for _, label := range stat.Dist.Labels {
+		percentile := Float(label.Percentile)
+		if i := int64(label.Percentile); float64(i) == label.Percentile {
+			percentile = Int(i)
+		}
+		b = append(b, keyLabel+" "...)
+		b = appendArgument(b, label.Name)
+		b = appendNamed(b, "", stat.Name, percentile)
+	}
+	for _, v := range stat.Dist.Window {
+		b = appendNamed(b, keySample, stat.Name, v)
+	}
+	return b
+}
+
+func appendNamed(b []byte, keyword, name string, v Value) []byte {
+	b = append(b, keyword...)
+	b = append(b, ' ')
+	return appendLine(b, name, v)
+}
+
+// inArgument tells whether an argument, which ends at a blank, can have c.
+func inArgument(c byte) bool { return c > ' ' && c != '%' }
+
+// appendArgument appends an argument, in which "%" and two hexadecimal digits
+// stand for a byte.
+func appendArgument(b []byte, argument string) []byte {
+	const hex = "0123456789ABCDEF"
+	for i := range len(argument) {
+		if c := argument[i]; inArgument(c) {
+			b = append(b, c)
+		} else {
+			b = append(b, '%', hex[c>>4], hex[c&15])
+		}
+	}
+	return b
+}
+
+func parseArgument(s string) (string, bool) {
+	if !strings.Contains(s, "%") {
+		return s, true
+	}
+	var b []byte
+	for i := 0; i < len(s); i++ {
+		if s[i] != '%' {
+			b = append(b, s[i])
+			continue
+		}
+		if i+2 >= len(s) {
+			return "", false
+		}
+		c, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
+		if err != nil {
+			return "", false
+		}
+		b = append(b, byte(c))
+		i += 2
+	}
+	return string(b), true
+}
+
+// ErrTorn is the error of a document without its end, or with something missing
+// in the middle.
+var ErrTorn = errors.New("the snapshot is torn: a part of it is missing")
+
+// ErrVersion is the error of a document in a version of the typed format that
+// this package doesn't know, or of a text that isn't in the typed format at
+// all.
+var ErrVersion = errors.New("not in a known version of the typed format")
+
+// A TypedParser reads the typed format: one document, or several, one after
+// the other. It is an io.Writer: write the text in pieces of any size, then
+// call Documents. Its zero value is ready to use.
+//
+// A line with a keyword that isn't known is passed over: so the format can
+// grow. A line that can't be read is skipped and counted, and costs no other.
+type TypedParser struct {
+	MaxLine  int // the longest line kept, in bytes; 0 means DefaultMaxLine
+	MaxStats int // of all documents; 0 means DefaultMaxStats
+
+	lines     lines
+	documents []*Document
+	stats     int             // of all documents
+	err       error           // about the first that isn't complete
+	open      *openedDocument // nil before its first line
+}
+
+// Write parses the lines that end in text and keeps the beginning of the next
+// one. Its error is nil or ErrTooManyStats.
+func (p *TypedParser) Write(text []byte) (int, error) {
+	if err := p.lines.write(text, cmp.Or(p.MaxLine, DefaultMaxLine), p.line, p.tooLong); err != nil {
+		return 0, err
+	}
+	return len(text), nil
+}
+
+// Documents ends the text and returns the documents that are complete. The
+// error, ErrTorn or ErrVersion, is about one that isn't. The parser is then
+// ready for another text.
+func (p *TypedParser) Documents() ([]*Document, error) {
+	if p.open != nil || p.lines.open() || len(p.documents) == 0 {
+		p.giveUp()
+	}
+	documents, err := p.documents, p.err
+	*p = TypedParser{MaxLine: p.MaxLine, MaxStats: p.MaxStats}
+	return documents, err
+}
+
+// giveUp ends a document that isn't complete.
+func (p *TypedParser) giveUp() {
+	if p.open != nil && !p.open.known {
+		p.err = cmp.Or(p.err, ErrVersion)
+	}
+	p.err = cmp.Or(p.err, ErrTorn)
+	p.open = nil
+}
+
+func (p *TypedParser) line(line string) error {
+	left, v, ok := splitLine(line)
+	keyword, rest, _ := strings.Cut(left, " ")
+	switch {
+	case ok && left == keyVersion:
+		if p.open != nil {
+			p.giveUp()
+		}
+		p.open = &openedDocument{known: v == Int(TypedVersion), lines: 1}
+	case p.open == nil:
+		p.err = cmp.Or(p.err, ErrVersion)
+	case !p.open.known:
+	case ok && keyword == keyEnd:
+		if !p.open.isWhole(rest, v) {
+			p.giveUp()
+			return nil
+		}
+		p.documents = append(p.documents, p.open.finish())
+		p.open = nil
+	default:
+		if p.open.line(keyword, rest, v, ok) {
+			p.stats++
+		}
+		if p.stats > cmp.Or(p.MaxStats, DefaultMaxStats) {
+			return ErrTooManyStats
+		}
+	}
+	return nil
+}
+
+func (p *TypedParser) tooLong() {
+	if p.open != nil {
+		p.open.lines++
+		p.open.snapshot.Skipped++
+		p.open.perhaps++
+	}
+}
+
+// An openedDocument is one that is being read.
+type openedDocument struct {
+	known    bool // its version is
+	document Document
+	snapshot Snapshot
+	lines    int // that have come
+	perhaps  int // of them, that may have been stats
+
+	distributions map[string]*Samples
+}
+
+// isWhole tells whether nothing is missing from a document whose end says that it
+// has so many lines, if it says so, and stats. A line that could not be read may
+// have been a stat, and a keyword that isn't known may be a kind of a later
+// version.
+func (d *openedDocument) isWhole(lines string, stats Value) bool {
+	if lines != "" && lines != strconv.Itoa(d.lines) {
+		return false
+	}
+	n := int64(len(d.snapshot.Stats))
+	return !stats.IsFloat() && n <= stats.Int64() && stats.Int64() <= n+int64(d.perhaps)
+}
+
+func (d *openedDocument) finish() *Document {
+	d.snapshot.Sort()
+	d.document.Snapshot = &d.snapshot
+	return &d.document
+}
+
+// line reads a line, the value behind its last colon if there is one, and tells
+// whether it was a stat.
+func (d *openedDocument) line(keyword, rest string, v Value, ok bool) (stat bool) {
+	d.lines++
+	switch keyword {
+	case keyUntyped, keyCounter, keyGauge, keyDistribution:
+		if ok {
+			d.add(keyword, strings.Trim(rest, blanks), v)
+			return true
+		}
+		d.perhaps++
+	case keySum, keySample, keyLabel:
+		ok = ok && d.describe(keyword, rest, v)
+	case keyPID, keyID, keyFolded:
+		if ok {
+			d.identify(keyword, rest, v)
+		}
+	default:
+		d.perhaps++
+	}
+	if !ok {
+		d.snapshot.Skipped++
+	}
+	return false
+}
+
+// identify reads a line about the document.
+func (d *openedDocument) identify(keyword, rest string, v Value) {
+	switch keyword {
+	case keyPID:
+		d.document.PID = int(v.Int64())
+	case keyID:
+		d.document.ID = strings.Clone(rest)
+	case keyFolded:
+		d.document.Folded = append(d.document.Folded, strings.Clone(rest))
+	}
+}
+
+func (d *openedDocument) add(keyword, name string, v Value) {
+	stat := Stat{Name: name, Value: v}
+	switch keyword {
+	case keyCounter:
+		stat.Kind = Counter
+	case keyGauge:
+		stat.Kind = Gauge
+	case keyDistribution:
+		if d.distributions == nil {
+			d.distributions = make(map[string]*Samples)
+		}
+		samples := &Samples{Count: v.Int64()}
+		d.distributions[name] = samples
+		stat = Stat{Name: name, Kind: Distribution, Dist: samples}
+	}
+	d.snapshot.Stats = append(d.snapshot.Stats, stat)
+}
+
+// describe reads a line about the last distribution of its name.
+func (d *openedDocument) describe(keyword, rest string, v Value) bool {
+	label, read := "", true
+	if keyword == keyLabel {
+		label, rest, _ = strings.Cut(rest, " ")
+		label, read = parseArgument(label)
+	}
+	samples, ok := d.distributions[strings.Trim(rest, blanks)]
+	if !ok || !read {
+		return false
+	}
+	switch keyword {
+	case keySum:
+		samples.Sum = v
+	case keySample:
+		samples.Window = append(samples.Window, v)
+	case keyLabel:
+		samples.Labels = append(samples.Labels, Label{label, v.Float64()})
+	}
+	return true
+}
+
+// IsTyped tells whether a text begins as a document in the typed format does,
+// of whatever version. It needs no more than the first line.
+func IsTyped(text []byte) bool {
+	first, _, whole := strings.Cut(string(text[:min(len(text), maxFirstLine)]), "\n")
+	left, v, ok := splitLine(first)
+	return whole && ok && left == keyVersion && !v.IsFloat()
+}
+
+const maxFirstLine = 40

@@ -1,0 +1,593 @@
+package format
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// renderDocument returns all that a document says.
+func renderDocument(d *Document) string {
+	b := fmt.Appendf(nil, "id %q pid %d folded %q skipped %d\n", d.ID, d.PID, d.Folded, d.Snapshot.Skipped)
+	for _, stat := range d.Snapshot.Stats {
+		b = fmt.Appendf(b, "%v %q %v", stat.Kind, stat.Name, stat.Value)
+		if dist := stat.Dist; dist != nil {
+			b = fmt.Appendf(b, " of %d with the sum %v: %v", dist.Count, dist.Sum, dist.Window)
+			for _, label := range dist.Labels {
+				b = fmt.Appendf(b, " %q %v", label.Name, label.Percentile+0) // -0 is 0
+			}
+		}
+		b = append(b, '\n')
+	}
+	return string(b)
+}
+
+func renderDocuments(documents []*Document) string {
+	var all []string
+	for _, d := range documents {
+		all = append(all, renderDocument(d))
+	}
+	return strings.Join(all, "\n")
+}
+
+// readTyped returns what a text has, and its error.
+func readTyped(text string) (string, error) {
+	var p TypedParser
+	if _, err := p.Write([]byte(text)); err != nil {
+		return "", err
+	}
+	documents, err := p.Documents()
+	return renderDocuments(documents), err
+}
+
+const exampleText = `statvent: 1
+id 9f86d081884c7d65: 1
+pid: 3435
+counter app.requests: 42
+gauge app.users: 7
+distribution latency.{0}: 150
+sum latency.{0}: 11175
+label median latency.{0}: 50
+label mean latency.{0}: -1
+sample latency.{0}: 50
+sample latency.{0}: 51
+end 11: 3
+`
+
+func exampleDocument() *Document {
+	return &Document{
+		ID:  "9f86d081884c7d65",
+		PID: 3435,
+		Snapshot: &Snapshot{Stats: []Stat{
+			{Name: "app.requests", Kind: Counter, Value: Int(42)},
+			{Name: "app.users", Kind: Gauge, Value: Int(7)},
+			{Name: "latency.{0}", Kind: Distribution, Dist: &Samples{
+				Count:  150,
+				Sum:    Int(11175),
+				Labels: []Label{{"median", 50}, {"mean", Mean}},
+				Window: ints(50, 51),
+			}},
+		}},
+	}
+}
+
+func TestTypedExample(t *testing.T) {
+	if got := string(AppendTyped([]byte("before\n"), exampleDocument())); got != "before\n"+exampleText {
+		t.Errorf("got\n%s\nwant\n%s", got, exampleText)
+	}
+	if got, err := readTyped(exampleText); err != nil || got != renderDocument(exampleDocument()) {
+		t.Errorf("got\n%s\n%v, want\n%s", got, err, renderDocument(exampleDocument()))
+	}
+}
+
+func TestAppendTyped(t *testing.T) {
+	f := func(want string, d Document, stats ...Stat) {
+		t.Helper()
+		d.Snapshot = &Snapshot{Stats: stats, Skipped: 5}
+		got := string(AppendTyped(nil, &d))
+		if want = "statvent: 1\n" + want; got != want {
+			t.Errorf("got\n%s\nwant\n%s", got, want)
+		}
+	}
+	f("end 1: 0\n", Document{})
+	f("id x: 1\nfolded y: 1\nfolded z: 1\nend 4: 0\n", Document{ID: "x", Folded: []string{"y", "z"}})
+	f("untyped a: 1\ncounter a: 2.0\ngauge a: nan\nend 4: 3\n", Document{},
+		Stat{Name: "a", Value: Int(1)}, Stat{Name: "a", Kind: Counter, Value: Float(2)}, Stat{Name: "a", Kind: Gauge, Value: Float(nan)})
+	f("distribution d: 0\nsum d: 0\nend 3: 1\n", Document{}, Stat{Name: "d", Kind: Distribution, Dist: &Samples{}})
+	// Names of any bytes, and labels, in which % stands for what would end them.
+	f("gauge : 1\ngauge GET http://host:80/ %41: 2\nend 3: 2\n", Document{},
+		Stat{Kind: Gauge, Value: Int(1)}, Stat{Name: "GET http://host:80/ %41", Kind: Gauge, Value: Int(2)})
+	f("distribution d e: 0\nsum d e: 0\n"+
+		"label  d e: 50\nlabel a%20b:c d e: 99.9\nlabel %25%0A%00\x7f\xff d e: nan\nlabel - d e: inf\nend 7: 1\n", Document{},
+		Stat{Name: "d e", Kind: Distribution, Dist: &Samples{
+			Labels: []Label{{"", 50}, {"a b:c", 99.9}, {"%\n\x00\x7f\xff", nan}, {"-", inf}},
+		}})
+}
+
+// randomName returns any name that is clean.
+func randomName(r *rand.Rand) string {
+	parts := []string{"a", "b", " ", ":", "%", "{0}", "\x00", "\xff", "é", "\t", "\r", "\n", "1", ": 1", "end", "end 3: 3", "counter x"}
+	var b strings.Builder
+	for range r.IntN(6) {
+		b.WriteString(parts[r.IntN(len(parts))])
+	}
+	return CleanName(b.String())
+}
+
+func randomLabel(r *rand.Rand) Label {
+	name := make([]byte, r.IntN(4))
+	for i := range name {
+		name[i] = byte(r.Uint32())
+		if r.IntN(2) == 0 {
+			name[i] = " %:\n\t{"[r.IntN(6)]
+		}
+	}
+	return Label{string(name), randomFloat(r)}
+}
+
+func randomValues(r *rand.Rand, n int) []Value {
+	var values []Value
+	for range n {
+		values = append(values, randomValue(r))
+	}
+	return values
+}
+
+func randomDocument(r *rand.Rand) *Document {
+	d := &Document{PID: r.IntN(3), Snapshot: &Snapshot{}}
+	if r.IntN(2) == 0 {
+		d.ID = fmt.Sprintf("%016x", r.Uint64())
+	}
+	for range r.IntN(3) {
+		d.Folded = append(d.Folded, fmt.Sprintf("%016x", r.Uint64()))
+	}
+	for range r.IntN(8) {
+		stat := Stat{Name: randomName(r), Kind: Kind(r.IntN(4))}
+		if stat.Kind != Distribution {
+			stat.Value = randomValue(r)
+		} else {
+			stat.Dist = &Samples{Count: r.Int64N(200), Sum: randomValue(r), Window: randomValues(r, r.IntN(4))}
+			for range r.IntN(4) {
+				stat.Dist.Labels = append(stat.Dist.Labels, randomLabel(r))
+			}
+		}
+		d.Snapshot.Stats = append(d.Snapshot.Stats, stat)
+	}
+	d.Snapshot.Sort()
+	return d
+}
+
+func TestAnyDocumentsRoundTripInAnyPieces(t *testing.T) {
+	r := freshRand(t)
+	var p TypedParser // the same for all: it is ready for another text each time
+	for range randomRounds / 20 {
+		var documents []*Document
+		var text []byte
+		for range 1 + r.IntN(3) {
+			d := randomDocument(r)
+			documents = append(documents, d)
+			text = AppendTyped(text, d)
+		}
+		for _, pieces := range []func() int{onePiece, byteByByte, threeBytes, growing(), randomPieces(r)} {
+			if err := write(&p, text, pieces); err != nil {
+				t.Fatal(err)
+			}
+			got, err := p.Documents()
+			if want := renderDocuments(documents); err != nil || renderDocuments(got) != want {
+				t.Fatalf("%q\nis read as %s\n%v, want %s", text, renderDocuments(got), err, want)
+			}
+		}
+	}
+}
+
+// Who reads every pipe as the seed does can read these as well.
+func TestEveryTypedLineIsPlain(t *testing.T) {
+	r := freshRand(t)
+	for range randomRounds / 20 {
+		text := AppendTyped(nil, randomDocument(r))
+		var p PlainParser
+		p.Write(text)
+		s := p.Snapshot()
+		if n := bytes.Count(text, []byte("\n")); s.Skipped != 0 || len(s.Stats) != n {
+			t.Fatalf("%q\nhas %d lines, %d stats, skipped %d", text, n, len(s.Stats), s.Skipped)
+		}
+		for _, stat := range s.Stats {
+			if stat.Name == "" {
+				t.Fatalf("%q\nhas a line without a keyword", text)
+			}
+		}
+	}
+}
+
+func TestTypedTextThatEndsEarlyIsTorn(t *testing.T) {
+	r := freshRand(t)
+	for range 20 {
+		first, second := randomDocument(r), randomDocument(r)
+		text := string(AppendTyped(nil, first))
+		border := len(text)
+		text = string(AppendTyped([]byte(text), second))
+		for i := range len(text) {
+			got, err := readTyped(text[:i])
+			want, wantErr := "", ErrTorn
+			if i >= border {
+				want = renderDocument(first)
+			}
+			if i == border {
+				wantErr = nil
+			}
+			if got != want || !errors.Is(err, wantErr) {
+				t.Fatalf("%q, of which %d bytes came, is read as %s, %v, want %s, %v", text, i, got, err, want, wantErr)
+			}
+		}
+	}
+}
+
+// When somebody else reads from the same pipe, a part in the middle is missing.
+// With any line break that is missing the lines are too few. What can't be seen
+// is a part of one line.
+func TestTypedTextWithPartMissingIsTorn(t *testing.T) {
+	want := renderDocument(exampleDocument())
+	for from := range exampleText {
+		for to := from + 1; to <= len(exampleText); to++ {
+			got, err := readTyped(exampleText[:from] + exampleText[to:])
+			if errors.Is(err, ErrTorn) || errors.Is(err, ErrVersion) {
+				if got != "" {
+					t.Fatalf("without %q: error %v, and %s", exampleText[from:to], err, got)
+				}
+				continue
+			}
+			inOneLine := !strings.Contains(exampleText[from:to], "\n")
+			if err != nil || got != want && !inOneLine {
+				t.Fatalf("without %q: error %v, %s", exampleText[from:to], err, got)
+			}
+		}
+	}
+}
+
+// No whole line of a stat can go together with that line: the stats are counted
+// once more at the end.
+func TestTypedTextWithStatMissingIsTorn(t *testing.T) {
+	lines := strings.SplitAfter(strings.TrimSuffix(exampleText, "\n"), "\n")
+	for from := range lines {
+		for to := from + 1; to <= len(lines); to++ {
+			missing := strings.Join(lines[from:to], "")
+			got, err := readTyped(strings.Join(slices.Concat(lines[:from], lines[to:]), ""))
+			if statLine.MatchString(missing) && (err == nil || got != "") {
+				t.Errorf("without %q: %s", missing, got)
+			}
+		}
+	}
+}
+
+// document returns the text of lines that are written as "counter a: 1, gauge b: 2".
+func document(lines string, stats any) string {
+	if lines != "" {
+		lines = strings.ReplaceAll(lines, ", ", "\n") + "\n"
+	}
+	return fmt.Sprintf("statvent: 1\n%send %d: %v\n", lines, strings.Count(lines, "\n")+1, stats)
+}
+
+func TestTypedMarks(t *testing.T) {
+	f := func(text string, whole bool) {
+		t.Helper()
+		if _, err := readTyped(text); (err == nil) != whole || err != nil && !errors.Is(err, ErrTorn) {
+			t.Errorf("%q: got error %v", text, err)
+		}
+	}
+	f(document("counter a: 1, counter b: 2", 2), true)
+	f(document("counter a: 1, counter b: 2", 1), false)
+	f(document("counter a: 1, counter b: 2", 3), false)
+	f(document("counter a: 1, counter b: 2", "2.0"), false)
+	f(document("counter a: 1, counter b: 2", "x"), false)
+	f(document("counter a: 1, counter b: 2", -2), false)
+	f("statvent: 1\ncounter a: 1\nend 2: 1\n", true)
+	f("statvent: 1\ncounter a: 1\nend 1: 1\n", false)
+	f("statvent: 1\ncounter a: 1\nend 3: 1\n", false)
+	f("statvent: 1\ncounter a: 1\nend 2.0: 1\n", false)
+	f("statvent: 1\ncounter a: 1\nend x: 1\n", false)
+	f("statvent: 1\ncounter a: 1\nend 02: 1\n", false)
+	f("statvent: 1\ncounter a: 1\nend: 1\n", true) // other writers need not count lines
+	// A line that could not be read, and one that isn't known, may be a stat.
+	f(document("counter a: 1, counter b: x", 1), true)
+	f(document("counter a: 1, counter b: x", 2), true)
+	f(document("counter a: 1, counter b: x", 3), false)
+	f(document("counter a: 1, histogram b: 2", 1), true)
+	f(document("counter a: 1, histogram b: 2", 2), true)
+	f(document("counter a: 1, histogram b: 2", 3), false)
+	f(document("counter a: 1, histogram b: 2", 0), false)
+	f(document("distribution d: 1, sum d: x, sum e: 1", 2), false) // those are none
+}
+
+func TestTypedVersions(t *testing.T) {
+	whole := document("counter a: 1", 1)
+	other := strings.Replace(whole, "statvent: 1", "statvent: 2", 1)
+	f := func(text string, wantErr error, names ...string) {
+		t.Helper()
+		var p TypedParser
+		p.Write([]byte(text))
+		documents, err := p.Documents()
+		var got []string
+		for _, d := range documents {
+			got = append(got, d.Snapshot.Stats[0].Name)
+		}
+		if !errors.Is(err, wantErr) || !slices.Equal(got, names) {
+			t.Errorf("%q: got %q, error %v, want %q, %v", text, got, err, names, wantErr)
+		}
+	}
+	f(whole, nil, "a")
+	f(whole+document("counter b: 1", 1), nil, "a", "b")
+	f(strings.ReplaceAll(whole, "\n", "\r\n"), nil, "a")
+	f("", ErrTorn)
+	f("statvent: 1", ErrTorn)
+	f("statvent: 1\n", ErrTorn)
+	// Other versions, and other texts.
+	f(other, ErrVersion)
+	f("statvent: 2\n", ErrVersion)
+	f("statvent: 1.0\nend: 0\n", ErrVersion)
+	f("statvent : 1\nend: 0\n", ErrVersion)
+	f("a: 1\n", ErrVersion)
+	f("\n", ErrVersion)
+	f("counter a: 1\nend 1: 1\n", ErrVersion)
+	// One that isn't good costs no other, and the error is about the first.
+	f(other+whole, ErrVersion, "a")
+	f(whole+other, ErrVersion, "a")
+	f(other+"statvent: 1\n", ErrVersion)
+	f("statvent: 1\n"+other, ErrTorn)
+	f("a: 1\n"+whole, ErrVersion, "a")
+	f(whole+"a: 1\n", ErrVersion, "a")
+	f(whole+"cut", ErrTorn, "a")
+	f("statvent: 1\ncounter c: 1\n"+whole, ErrTorn, "a")
+	f(document("counter c: 1", 2)+whole, ErrTorn, "a")
+}
+
+func TestTypedBadLineIsSkippedAndCostsNoOther(t *testing.T) {
+	const want = "id \"\" pid 0 folded [] skipped %d\ncounter \"a\" 1\ndistribution \"d\" 0 of 1 with the sum 2: [3] \"max\" 100\n"
+	f := func(skipped int, line string) {
+		t.Helper()
+		got, err := readTyped(document("counter a: 1, distribution d: 1, "+line+", sum d: 2, label max d: 100, sample d: 3", 2))
+		if want := fmt.Sprintf(want, skipped); err != nil || got != want {
+			t.Errorf("%q: got %s, error %v, want %s", line, got, err, want)
+		}
+	}
+	f(1, "counter b: x")
+	f(1, "counter b:")
+	f(1, "gauge b: 0x1")
+	f(1, "untyped: ?")
+	f(1, "distribution e: x")
+	f(1, "pid: x")
+	f(1, "sum d: x")
+	f(1, "sum e: 1")
+	f(1, "sum : 1")
+	f(1, "sample d: x")
+	f(1, "sample e: 1")
+	f(1, "sample a: 1") // no distribution
+	f(1, "label max e: 100")
+	f(1, "label max d: x")
+	f(1, "label d: 100")
+	f(1, "label %4 d: 100")
+	f(1, "label % d: 100")
+	f(1, "label %4G d: 100")
+	f(1, "label %+1 d: 100")
+	f(1, strings.Repeat("x", DefaultMaxLine+1))
+	// A keyword that isn't known is passed over.
+	f(0, "expires a: 1700000000")
+	f(0, "note: 1")
+	f(0, "note a b c: d: 1")
+	f(0, "Counter b: 1")
+	f(0, "statvent x: 1")
+}
+
+func TestTypedLineWithoutColonIsSkipped(t *testing.T) {
+	f := func(line string) {
+		t.Helper()
+		got, err := readTyped(document("counter a: 1, "+line, 1))
+		if want := "id \"\" pid 0 folded [] skipped 1\ncounter \"a\" 1\n"; err != nil || got != want {
+			t.Errorf("%q: got %s, error %v, want %s", line, got, err, want)
+		}
+	}
+	f("counter b")
+	f("what is this")
+	f("")
+}
+
+// It is counted as one that could not be read, so nothing of it is taken.
+func TestTypedSkippedLineSaysNothing(t *testing.T) {
+	f := func(line string) {
+		t.Helper()
+		got, err := readTyped(document("id x: 1, pid: 7, counter a: 1, "+line, 1))
+		if want := "id \"x\" pid 7 folded [] skipped 1\ncounter \"a\" 1\n"; err != nil || got != want {
+			t.Errorf("%q: got %s, error %v, want %s", line, got, err, want)
+		}
+	}
+	f("pid: x")
+	f("id y: x")
+	f("folded y: x")
+}
+
+func TestTypedBlanksAroundNameGo(t *testing.T) {
+	got, err := readTyped(document("counter  a\t:\t1\r, distribution d e :1, sum \td e: 2, label max  d e : 100 , sample d e\r: 3", 2))
+	want := "id \"\" pid 0 folded [] skipped 0\ncounter \"a\" 1\ndistribution \"d e\" 0 of 1 with the sum 2: [3] \"max\" 100\n"
+	if err != nil || got != want {
+		t.Errorf("got %s, error %v, want %s", got, err, want)
+	}
+}
+
+func TestTypedDetailsAreOfLastDistributionOfName(t *testing.T) {
+	got, err := readTyped(document("distribution d: 1, sum d: 2, distribution e: 3, sample d: 4, "+
+		"distribution d: 5, sample d: 6, label max e: 100, sum d: 7, sum e: 8.0", 3))
+	want := `id "" pid 0 folded [] skipped 0
+distribution "d" 0 of 1 with the sum 2: [4]
+distribution "d" 0 of 5 with the sum 7: [6]
+distribution "e" 0 of 3 with the sum 8.0: [] "max" 100
+`
+	if err != nil || got != want {
+		t.Errorf("got %s, error %v, want %s", got, err, want)
+	}
+}
+
+func TestTypedParserMaxLine(t *testing.T) {
+	text := []byte(document("counter 12345: 1, counter 123456: 1, counter b: 1, 123456789012345678901234567890", 3))
+	want := "id \"\" pid 0 folded [] skipped 2\ncounter \"12345\" 1\ncounter \"b\" 1\n"
+	for _, pieces := range []func() int{onePiece, byteByByte, threeBytes} {
+		p := TypedParser{MaxLine: len("counter 12345: 1")}
+		if err := write(&p, text, pieces); err != nil {
+			t.Fatal(err)
+		}
+		if documents, err := p.Documents(); err != nil || renderDocuments(documents) != want {
+			t.Errorf("got %s, error %v, want %s", renderDocuments(documents), err, want)
+		}
+	}
+}
+
+func TestTypedParserMaxStats(t *testing.T) {
+	f := func(maxStats int, text string, want error, documents int) {
+		t.Helper()
+		for _, pieces := range []func() int{onePiece, byteByByte, threeBytes} {
+			p := TypedParser{MaxStats: maxStats}
+			if err := write(&p, []byte(text), pieces); !errors.Is(err, want) {
+				t.Errorf("at most %d, %.80q: got error %v, want %v", maxStats, text, err, want)
+			}
+			if got, err := p.Documents(); len(got) != documents || (err == nil) != (want == nil) {
+				t.Errorf("at most %d, %.80q: got %d documents, error %v", maxStats, text, len(got), err)
+			}
+			// It has forgotten them, and nothing else.
+			p.Write([]byte(document("gauge a: 1", 1)))
+			if got, err := p.Documents(); len(got) != 1 || err != nil || p.MaxStats != maxStats {
+				t.Errorf("at most %d, after %.80q: got %d documents, error %v, at most %d", maxStats, text, len(got), err, p.MaxStats)
+			}
+		}
+	}
+	one := document("counter a: 1", 1)
+	f(1, one, nil, 1)
+	f(1, one+one, ErrTooManyStats, 1)
+	f(2, one+one, nil, 2)
+	f(1, document("counter a: 1, counter a: 1", 2), ErrTooManyStats, 0)
+	f(2, document("counter a: 1, counter a: x, what b: 1, distribution d: 1, sum d: 1, label p d: 1, sample d: 1", 2), nil, 1)
+	f(0, "statvent: 1\n"+strings.Repeat("gauge a: 1\n", DefaultMaxStats)+fmt.Sprintf("end %d: %d\n", DefaultMaxStats+1, DefaultMaxStats), nil, 1)
+	f(0, "statvent: 1\n"+strings.Repeat("gauge a: 1\n", DefaultMaxStats+1), ErrTooManyStats, 0)
+}
+
+func TestTypedParserKeepsNothingOfCallersBuffer(t *testing.T) {
+	var p TypedParser
+	buf := make([]byte, 64)
+	for text := exampleText; text != ""; {
+		n := copy(buf, text)
+		if m, err := p.Write(buf[:n]); m != n || err != nil {
+			t.Fatalf("Write = %d, %v", m, err)
+		}
+		text = text[n:]
+		for i := range buf {
+			buf[i] = '#'
+		}
+	}
+	first, err := p.Documents()
+	p.Write([]byte(document("counter b: 2, distribution latency.{0}: 1, sample latency.{0}: 1", 2))) // the next touches nothing of it
+	if second, err := p.Documents(); err != nil || len(second) != 1 {
+		t.Errorf("got %d documents, %v", len(second), err)
+	}
+	if got := renderDocuments(first); err != nil || got != renderDocument(exampleDocument()) {
+		t.Errorf("got %s, error %v", got, err)
+	}
+}
+
+func TestIsTyped(t *testing.T) {
+	f := func(text string, want bool) {
+		t.Helper()
+		if got := IsTyped([]byte(text)); got != want {
+			t.Errorf("IsTyped(%.60q) = %v", text, got)
+		}
+	}
+	f(exampleText, true)
+	f("statvent: 1\n", true)
+	f("statvent: 1\r\n", true)
+	f("statvent:2\nwhatever", true) // of any version
+	f("statvent: 123456789\n", true)
+	f("statvent:"+strings.Repeat(" ", 29)+"1\n", true) // 40 bytes
+	f("statvent:"+strings.Repeat(" ", 30)+"1\n", false)
+	f("", false)
+	f("\n", false)
+	f("statvent: 1", false) // cut
+	f("statvent: x\n", false)
+	f("statvent: 1.0\n", false)
+	f("statvent\n", false)
+	f("statvent.requests: 1\n", false)
+	f("a: 1\nstatvent: 1\n", false)
+	f(" statvent: 1\n", false)
+	f(strings.Repeat("x", 1000), false)
+}
+
+func FuzzTypedParser(f *testing.F) {
+	f.Add([]byte(""), uint8(0), uint64(0))
+	f.Add([]byte(exampleText), uint8(0), uint64(1))
+	f.Add([]byte(exampleText+document("untyped %: -0.0, gauge : nan, what x: 1, x", 2)), uint8(20), uint64(2))
+	f.Add([]byte("a: 1\nstatvent: 2\nend: 0\nstatvent: 1\nfolded: 1\nid  x : 1\npid: 1e300\nend: 0\n"), uint8(0), uint64(3))
+	f.Add([]byte("statvent: 1\ndistribution d: 1.5\nlabel %00%fF d: nan\nlabel  d\t: 1e300\nlabel \t d: -0\nend: 1\ncut"), uint8(0), uint64(4))
+	f.Fuzz(func(t *testing.T, text []byte, maxLine uint8, seed uint64) {
+		whole := TypedParser{MaxLine: int(maxLine)}
+		if _, err := whole.Write(text); err != nil {
+			return // ErrTooManyStats: hundreds of kilobytes
+		}
+		documents, err := whole.Documents()
+		want := renderDocuments(documents)
+
+		pieces := TypedParser{MaxLine: int(maxLine)}
+		if err := write(&pieces, text, randomPieces(rand.New(rand.NewPCG(seed, 0)))); err != nil {
+			t.Fatal(err)
+		}
+		if inPieces, errInPieces := pieces.Documents(); renderDocuments(inPieces) != want || !errors.Is(errInPieces, err) {
+			t.Errorf("in pieces: got %s, error %v, want %s, %v", renderDocuments(inPieces), errInPieces, want, err)
+		}
+		if len(documents) == 0 {
+			if err == nil {
+				t.Error("neither a document nor an error")
+			}
+			return
+		}
+		if err == nil && maxLine == 0 && !IsTyped(text) && bytes.IndexByte(text, '\n') < maxFirstLine {
+			t.Error("IsTyped says no")
+		}
+
+		var typed []byte
+		for _, d := range documents {
+			d.Snapshot.Skipped = 0
+			typed = AppendTyped(typed, d)
+		}
+		again := TypedParser{MaxLine: len(typed)}
+		again.Write(typed)
+		read, err := again.Documents()
+		if got, want := renderDocuments(read), renderDocuments(documents); err != nil || got != want {
+			t.Errorf("written as %q and read again: got %s, error %v, want %s", typed, got, err, want)
+		}
+	})
+}
+
+func FuzzTypedRoundTrip(f *testing.F) {
+	f.Add("a", "median", 50.0, uint64(42), uint8(1))
+	f.Add("", "", -1.0, math.Float64bits(nan), uint8(7))
+	f.Add("end 3: 3", "a b:%", 99.9, math.Float64bits(negativeZero), uint8(15))
+	f.Add("\xff\x00 {0}", "\n\r %41\xff", math.Inf(1), uint64(1)<<63, uint8(3))
+	f.Fuzz(func(t *testing.T, name, label string, percentile float64, bits uint64, kind uint8) {
+		v := Value{bits: bits, float: kind&4 != 0}
+		stat := Stat{Name: CleanName(name), Kind: Kind(kind & 3), Value: v}
+		if stat.Kind == Distribution {
+			stat.Value = Value{}
+			stat.Dist = &Samples{Count: int64(bits), Sum: v, Window: []Value{v, Int(1)}, Labels: []Label{{label, percentile}, {"max", 100}}}
+		}
+		d := &Document{PID: int(kind), Snapshot: &Snapshot{Stats: []Stat{stat, stat}}}
+		text := AppendTyped(nil, d)
+		p := TypedParser{MaxLine: len(text)}
+		p.Write(text)
+		got, err := p.Documents()
+		if want := renderDocument(d); err != nil || renderDocuments(got) != want {
+			t.Errorf("%q is read as %s, error %v, want %s", text, renderDocuments(got), err, want)
+		}
+		if v.IsFloat() && stat.Dist == nil && !sameValue(got[0].Snapshot.Stats[0].Value, v) {
+			t.Errorf("%v is read as %v", v, got[0].Snapshot.Stats[0].Value)
+		}
+	})
+}
