@@ -3,11 +3,14 @@ package cmd
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/spf13/cobra"
 
+	"github.com/statvent/statvent/internal/config"
 	"github.com/statvent/statvent/internal/gather"
 	"github.com/statvent/statvent/internal/output"
+	"github.com/statvent/statvent/pkg/format"
 )
 
 type catOptions struct {
@@ -20,13 +23,14 @@ func newCat(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "cat [PID|NAME|FILE|-]...",
 		Short: "Print one snapshot of a process, of several, or of the whole host",
-		Long: `cat prints the stats of the processes with these pids or names, added up; of the
+		Long: `cat prints the stats of the processes with these pids or names together; of the
 whole host, if there is no argument. A FILE, or - for standard input, holds
-stats as programs write them, a line each: NAME: VALUE.`,
+stats as programs write them, a line each, NAME: VALUE, or what 'statvent cat -o
+typed' prints, which several hosts may have written one after the other.`,
 		Example: `  statvent cat                    # the whole host
   statvent cat 3435 3436          # two processes
   statvent cat -o json 3435 | jq .stats
-  ssh web1 statvent cat | statvent cat - 3435`,
+  for h in web1 web2; do ssh $h statvent cat -o typed; done | statvent cat -`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := output.CheckFormat(opts.output, output.StatsFormats()); err != nil {
@@ -36,6 +40,7 @@ stats as programs write them, a line each: NAME: VALUE.`,
 			return a.cat(cmd.Context(), opts)
 		},
 	}
+	config.AddFlag(cmd.Flags(), config.Aggregate, "")
 	outputFlag(cmd, &opts.output, "plain", output.StatsFormats())
 	return cmd
 }
@@ -77,6 +82,10 @@ func (a *app) report(result *gather.Result) error {
 	case n > 1:
 		a.streams.Warn("%d lines could not be read and were skipped", n)
 	}
+	// That values without a kind are added is nothing to say each time; list does.
+	a.reportConflicts(slices.DeleteFunc(result.Total.Conflicts, func(c format.Conflict) bool {
+		return slices.Contains(c.Kinds, format.Untyped)
+	}))
 	for _, err := range result.Errors {
 		a.streams.Warn("%v", err)
 	}
@@ -84,4 +93,17 @@ func (a *app) report(result *gather.Result) error {
 		return errPartial
 	}
 	return nil
+}
+
+// reportConflicts says which stats aren't the same everywhere.
+func (a *app) reportConflicts(conflicts []format.Conflict) {
+	const most = 3
+	for i, conflict := range conflicts {
+		if i == most {
+			a.streams.Warn("%d more stats are of one kind here and of another there", len(conflicts)-most)
+			a.streams.Hint("'statvent list -o json' has all under \"conflicts\"")
+			break
+		}
+		a.streams.Warn("%v", conflict)
+	}
 }

@@ -27,8 +27,10 @@ it has published, how many stats it has and in which state it is:
 
   live           it answered
   unresponsive   it lives, or may, and did not answer in time
-  stale          its process is gone
+  stale          its process was killed
   failed         it can't be read, or sent more than it may
+  ended          it has ended, and left what it counted
+  retained       what a user's processes have counted that ended earlier
 
 Entries of the pipe directory that are no sources are passed over, and why is
 said. Where there is no source at all, list says why that may be.`,
@@ -56,19 +58,21 @@ func (a *app) list(ctx context.Context, opts listOptions) error {
 	if err != nil {
 		return explain(err, a.config.PipeDir)
 	}
-	if err := a.streams.PrintReport(opts.output, host.Describe(collection)); err != nil {
+	total := collection.Total()
+	if err := a.streams.PrintReport(opts.output, host.Describe(collection, total)); err != nil {
 		return err
 	}
+	a.reportConflicts(total.Conflicts)
 	if warning := host.OwnerWarning(a.config.PipeDir); warning != "" {
 		a.streams.Warn("%s", warning)
 	}
-	if len(collection.Sources) == 0 {
+	if !host.HasPrograms(collection) {
 		a.streams.Warn("no program publishes in %s", a.config.PipeDir)
 		for _, advice := range host.Advice(a.config.PipeDir) {
 			a.streams.Hint(advice)
 		}
 	}
-	if len(collection.Missing()) > 0 {
+	if len(collection.Silent()) > 0 {
 		return errPartial
 	}
 	return nil

@@ -175,6 +175,7 @@ func (a *app) collectorOptions() pipes.CollectorOptions {
 		Dir:        a.config.PipeDir,
 		Deadline:   a.config.Deadline,
 		StaleAfter: a.config.StaleAfter,
+		Aggregate:  a.config.Aggregate,
 	}
 }
 

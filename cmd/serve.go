@@ -20,14 +20,15 @@ import (
 func newServe(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve the sum over all processes as JSON",
-		Long: `serve answers GET /stats with the stats of all processes of the host, added up:
+		Short: "Serve the stats of all processes together as JSON",
+		Long: `serve answers GET /stats with the stats of all processes of the host together:
 {"stats": {NAME: NUMBER, ...}, "timestamp": SECONDS}. Nothing is read before
 somebody asks. /stats?match=GLOB gives the stats whose name matches, /sources
 what 'statvent list -o json' prints, /-/healthy and /-/ready whether it runs.
 
-The pipes of processes that are gone are removed. SIGTERM and SIGINT end it
-after the requests in flight.`,
+The counters of processes that are gone go on in the user's retained file, and
+their pipes are removed. What was seen last of each process is saved, for the
+next serve. SIGTERM and SIGINT end it after the requests in flight.`,
 		Example: `  statvent serve
   statvent serve --listen 127.0.0.1:8000
   curl -s 'http://127.0.0.1:7828/stats?match=app.*'`,
@@ -44,6 +45,8 @@ after the requests in flight.`,
 	config.AddFlag(cmd.Flags(), config.Listen, "l")
 	config.AddFlag(cmd.Flags(), config.Path, "")
 	config.AddFlag(cmd.Flags(), config.StaleAfter, "")
+	config.AddFlag(cmd.Flags(), config.Aggregate, "")
+	config.AddFlag(cmd.Flags(), config.StateDir, "")
 	config.AddFlag(cmd.Flags(), config.LogLevel, "")
 	config.AddFlag(cmd.Flags(), config.LogFormat, "")
 	return cmd
@@ -59,7 +62,7 @@ func (a *app) serve(ctx context.Context) error {
 		return explainListen(err, a.config.Listen)
 	}
 	opts := a.collectorOptions()
-	opts.RemoveStale = true
+	opts.Tidy, opts.StateDir = true, a.config.StateDir
 	collector := pipes.NewCollector(opts)
 	defer collector.Close()
 	log.Info("serving", "url", "http://"+listener.Addr().String()+a.config.Path, "pipe_dir", a.config.PipeDir)

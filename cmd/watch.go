@@ -58,6 +58,7 @@ snapshot follows the other, an empty line between them.`,
 		},
 	}
 	config.AddFlag(cmd.Flags(), config.Interval, "n")
+	config.AddFlag(cmd.Flags(), config.Aggregate, "")
 	cmd.Flags().BoolVar(&once, "once", false, "show one snapshot")
 	cmd.Flags().IntVar(&opts.count, "count", 0, "show that `many` snapshots")
 	outputFlag(cmd, &opts.output, "table", output.StatsFormats())
@@ -72,7 +73,7 @@ func (a *app) watch(ctx context.Context, opts watchOptions) error {
 	ticker := time.NewTicker(a.config.Interval)
 	defer ticker.Stop()
 
-	stats := output.Stats{Rates: true}
+	stats := output.Stats{Rates: true, Match: opts.match}
 	var result *gather.Result
 	for shown := 1; ; shown++ {
 		collection, err := collector.Collect(ctx)
@@ -87,7 +88,7 @@ func (a *app) watch(ctx context.Context, opts watchOptions) error {
 			result = gather.Summarize(collection)
 		}
 		stats.Previous, stats.PreviousTime = stats.Snapshot, stats.Time
-		stats.Snapshot, stats.Time = result.Total.Filter(opts.match), result.Time
+		stats.Snapshot, stats.Time = result.Total, result.Time
 		stats.Problems = problems(result, a.config.PipeDir)
 		if err := screen.Show(&stats); err != nil {
 			return err

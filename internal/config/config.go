@@ -3,6 +3,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
 
+	"github.com/statvent/statvent/pkg/format"
 	"github.com/statvent/statvent/pkg/pipes"
 )
 
@@ -30,6 +32,10 @@ type Config struct {
 	LogLevel   string
 	LogFormat  string // text or json
 	Interval   time.Duration
+	StateDir   string // empty if there is no place for one
+	// Aggregate returns how the gauges of that name become one; nil means that all
+	// are added up.
+	Aggregate func(name string) format.Aggregate
 }
 
 // Names of the keys. A key's environment variable is its name in capitals with
@@ -44,6 +50,8 @@ const (
 	LogLevel   = "log_level"
 	LogFormat  = "log_format"
 	Interval   = "interval"
+	StateDir   = "state_dir"
+	Aggregate  = "aggregate"
 )
 
 // keys are all keys, in the order of configs/statvent.yaml, with what they are
@@ -52,9 +60,11 @@ var keys = []struct{ name, value, usage string }{
 	{PipeDir, pipes.DefaultDir, "`directory` of the pipes"},
 	{Deadline, pipes.DefaultDeadline.String(), "`time` to wait for a source that does not answer"},
 	{StaleAfter, pipes.DefaultStaleAfter.String(), "`time` that a silent pipe without its process is kept"},
+	{Aggregate, "", "`rules` how gauges become one, GLOB: sum, min, max or avg"},
 	{Color, "auto", "`when` to use colour: auto, always or never"},
 	{Listen, "127.0.0.1:7828", "`address` and port to serve at"},
 	{Path, "/stats", "`path` of the JSON document"},
+	{StateDir, "", "`directory` for what was seen last, $STATE_DIRECTORY or ~/.local/state/statvent if none is named"},
 	{LogLevel, "info", "least `level` that is logged: debug, info, warn or error"},
 	{LogFormat, "text", "`format` of the log: text or json"},
 	{Interval, "1s", "`time` between two snapshots"},
@@ -128,6 +138,9 @@ func readFile(v *viper.Viper, file string) (string, error) {
 			if err := checkKey(key); err != nil {
 				return "", fmt.Errorf("%w in %s", err, candidate)
 			}
+			if _, isList := read.Get(key).([]any); isList {
+				return "", fmt.Errorf("%s in %s is a list, which no key takes", key, candidate)
+			}
 		}
 		return candidate, v.MergeConfigMap(read.AllSettings())
 	}
@@ -190,6 +203,11 @@ func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
 		LogLevel:   oneOf(LogLevel, "debug", "info", "warn", "error"),
 		LogFormat:  oneOf(LogFormat, "text", "json"),
 		Interval:   duration(Interval),
+		StateDir:   cmp.Or(v.GetString(StateDir), defaultStateDir()),
+	}
+	var err error
+	if c.Aggregate, err = parseAggregate(v.GetString(Aggregate)); err != nil {
+		fail(Aggregate, "%w", err)
 	}
 	if v.GetString(PipeDir) == "" {
 		fail(PipeDir, "no directory is named")
@@ -198,6 +216,22 @@ func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
 		return nil, errs[0]
 	}
 	return c, nil
+}
+
+// defaultStateDir is where a service of systemd, or else a user's program, keeps
+// what it wants to find again.
+func defaultStateDir() string {
+	if dirs := os.Getenv("STATE_DIRECTORY"); dirs != "" {
+		dir, _, _ := strings.Cut(dirs, ":")
+		return dir
+	}
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "statvent")
+	}
+	if home, err := os.UserHomeDir(); err == nil {
+		return filepath.Join(home, ".local", "state", "statvent")
+	}
+	return ""
 }
 
 // parseDuration reads a time like 500ms, 1s or 2m, or a number of seconds. It

@@ -3,6 +3,7 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -10,16 +11,17 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// load loads a configuration from the arguments and a file with that text, in a
-// home of its own.
+// load loads a configuration from the arguments and a file with that text, for
+// somebody who has no other.
 func load(t *testing.T, text string, args ...string) (*Config, error) {
 	t.Helper()
-	home := t.TempDir()
-	t.Setenv("HOME", home)
-	t.Setenv("XDG_CONFIG_HOME", filepath.Join(home, ".config"))
+	t.Setenv("HOME", "/nowhere")
+	t.Setenv("XDG_CONFIG_HOME", "")
+	t.Setenv("XDG_STATE_HOME", "")
+	t.Setenv("STATE_DIRECTORY", "")
 	file := ""
 	if text != "" {
-		file = filepath.Join(home, "test.yaml")
+		file = filepath.Join(t.TempDir(), "test.yaml")
 		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -43,10 +45,19 @@ func TestDefaults(t *testing.T) {
 		PipeDir: "/tmp/stats-pipe", Deadline: 500 * time.Millisecond, StaleAfter: time.Minute,
 		Color: "auto", Listen: "127.0.0.1:7828", Path: "/stats",
 		LogLevel: "info", LogFormat: "text", Interval: time.Second,
+		StateDir: "/nowhere/.local/state/statvent",
 	}
-	if *c != want {
+	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got %+v, want %+v", *c, want)
 	}
+}
+
+// aggregateOf returns how the gauges of that name become one.
+func aggregateOf(c *Config, name string) string {
+	if c.Aggregate == nil {
+		return "no rules"
+	}
+	return string(c.Aggregate(name))
 }
 
 // Every key comes from its flag, else its variable, else the file.
@@ -61,12 +72,15 @@ func TestPrecedenceOfEveryKey(t *testing.T) {
 		LogLevel:   {"debug", "warn", "error"},
 		LogFormat:  {"json", "text", "json"},
 		Interval:   {"1s", "2s", "3s"},
+		StateDir:   {"/a", "/b", "/c"},
+		Aggregate:  {"g: min", "g: max", "g: avg"},
 	}
 	get := func(c *Config, key string) string {
 		return map[string]string{
 			PipeDir: c.PipeDir, Deadline: c.Deadline.String(), StaleAfter: c.StaleAfter.String(),
 			Color: c.Color, Listen: c.Listen, Path: c.Path,
 			LogLevel: c.LogLevel, LogFormat: c.LogFormat, Interval: c.Interval.String(),
+			StateDir: c.StateDir, Aggregate: "g: " + aggregateOf(c, "g"),
 		}[key]
 	}
 	for _, k := range keys {
@@ -75,7 +89,7 @@ func TestPrecedenceOfEveryKey(t *testing.T) {
 			if !ok {
 				t.Fatal("this key has no case here")
 			}
-			text := k.name + ": " + value[0] + "\n"
+			text := k.name + ": '" + value[0] + "'\n"
 			check := func(from, want string, args ...string) {
 				t.Helper()
 				c, err := load(t, text, args...)
@@ -126,9 +140,10 @@ func TestErrorsNameTheKeyAndWhereItWasFound(t *testing.T) {
 	fails("", nil, "STATVENT_COLOR", `"pink"`)
 }
 
+func noFlags() *pflag.FlagSet { return pflag.NewFlagSet("test", pflag.ContinueOnError) }
+
 func TestFileThatIsNotThere(t *testing.T) {
-	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	_, err := Load(flags, filepath.Join(t.TempDir(), "none.yaml"))
+	_, err := Load(noFlags(), filepath.Join(t.TempDir(), "none.yaml"))
 	if err == nil || !strings.Contains(err.Error(), "none.yaml") {
 		t.Errorf("got %v", err)
 	}
@@ -144,7 +159,7 @@ func TestDefaultFileOfTheUser(t *testing.T) {
 	if err := os.WriteFile(file, []byte("pipe_dir: /here\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	c, err := Load(pflag.NewFlagSet("test", pflag.ContinueOnError), "")
+	c, err := Load(noFlags(), "")
 	if err != nil || c.PipeDir != "/here" {
 		t.Errorf("got %+v, %v", c, err)
 	}
@@ -169,7 +184,7 @@ func TestShippedFileIsTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if *shipped != *defaults {
+	if !reflect.DeepEqual(shipped, defaults) {
 		t.Errorf("it says %+v, the defaults are %+v", *shipped, *defaults)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/statvent/statvent/pkg/format"
@@ -35,12 +36,15 @@ var ErrNotFound = errors.New("neither a source nor a file")
 func Names(ctx context.Context, opts pipes.CollectorOptions, stdin io.Reader, names []string) (*Result, error) {
 	result := &Result{Time: time.Now()}
 	var snapshots []*format.Snapshot
-	add := func(name string, s *format.Snapshot, err error) {
+	add := func(name string, read []*format.Snapshot, err error) {
+		snapshots = append(snapshots, read...)
 		if err != nil {
 			result.Errors = append(result.Errors, withName(name, err))
-			return
 		}
-		snapshots = append(snapshots, s)
+	}
+	sum := func() {
+		result.Read = len(snapshots)
+		result.Total = format.Combiner{Aggregate: opts.Aggregate}.Combine(snapshots...)
 	}
 
 	names = slices.Compact(slices.Sorted(slices.Values(names)))
@@ -48,7 +52,7 @@ func Names(ctx context.Context, opts pipes.CollectorOptions, stdin io.Reader, na
 	for _, name := range names {
 		switch {
 		case name == "-":
-			s, err := pipes.ReadPlain(stdin, opts.Limits)
+			s, err := pipes.ReadText(stdin, opts.Limits)
 			add("standard input", s, err)
 		case strings.Contains(name, "/"):
 			s, err := readFile(ctx, opts, name)
@@ -58,7 +62,7 @@ func Names(ctx context.Context, opts pipes.CollectorOptions, stdin io.Reader, na
 		}
 	}
 	if len(wanted) == 0 {
-		result.sum(snapshots)
+		sum()
 		return result, nil
 	}
 	collection, err := collectSome(ctx, opts, wanted)
@@ -66,7 +70,7 @@ func Names(ctx context.Context, opts pipes.CollectorOptions, stdin io.Reader, na
 		return nil, err
 	}
 	for _, s := range collection.Sources {
-		add(s.Name, s.Snapshot, s.Err)
+		add(s.Name, one(s.Snapshot), s.Err)
 		wanted[s.Name], wanted[strconv.Itoa(s.PID)] = true, true
 	}
 	for _, p := range collection.PassedOver {
@@ -84,13 +88,16 @@ func Names(ctx context.Context, opts pipes.CollectorOptions, stdin io.Reader, na
 			add(name, s, err)
 		}
 	}
-	result.sum(snapshots)
+	sum()
 	return result, nil
 }
 
-func (r *Result) sum(snapshots []*format.Snapshot) {
-	r.Read = len(snapshots)
-	r.Total = format.Combine(snapshots...)
+// one returns the snapshot if there is one.
+func one(s *format.Snapshot) []*format.Snapshot {
+	if s == nil {
+		return nil
+	}
+	return []*format.Snapshot{s}
 }
 
 // collectSome reads the sources whose name or pid is wanted.
@@ -119,10 +126,14 @@ func Host(ctx context.Context, opts pipes.CollectorOptions) (*Result, error) {
 // Summarize returns the result of a collection.
 func Summarize(c *pipes.Collection) *Result {
 	result := &Result{Total: c.Total(), Time: c.Time}
-	for _, s := range c.Missing() {
+	for _, s := range c.Sources {
+		if s.Snapshot != nil {
+			result.Read++
+		}
+	}
+	for _, s := range c.Silent() {
 		result.Errors = append(result.Errors, withName(s.Name, s.Err))
 	}
-	result.Read = len(c.Sources) - len(result.Errors)
 	return result
 }
 
@@ -133,9 +144,9 @@ func collectOnce(ctx context.Context, opts pipes.CollectorOptions) (*pipes.Colle
 }
 
 // readFile reads a FIFO within the deadline, or a file.
-func readFile(ctx context.Context, opts pipes.CollectorOptions, path string) (*format.Snapshot, error) {
+func readFile(ctx context.Context, opts pipes.CollectorOptions, path string) ([]*format.Snapshot, error) {
 	if file := inherited(path); file != nil {
-		return pipes.ReadPlain(file, opts.Limits) // not ours to close
+		return pipes.ReadText(file, opts.Limits) // not ours to close
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -144,7 +155,8 @@ func readFile(ctx context.Context, opts pipes.CollectorOptions, path string) (*f
 	if info.Mode().Type() == fs.ModeNamedPipe {
 		ctx, cancel := context.WithTimeout(ctx, opts.Deadline)
 		defer cancel()
-		return pipes.ReadFIFO(ctx, path, opts.Limits)
+		s, err := pipes.ReadFIFO(ctx, path, opts.Limits)
+		return one(s), err
 	}
 	if info.IsDir() {
 		return nil, errors.New("is a directory")
@@ -154,25 +166,32 @@ func readFile(ctx context.Context, opts pipes.CollectorOptions, path string) (*f
 		return nil, err
 	}
 	defer file.Close()
-	return pipes.ReadPlain(file, opts.Limits)
+	return pipes.ReadText(file, opts.Limits)
 }
 
 // inherited returns the file of a path like /dev/fd/63, which a shell makes of
 // <(command): a descriptor that this process was started with. Opening the path
 // would wait for another writer.
 func inherited(path string) *os.File {
-	switch path {
-	case "/dev/stdin":
+	if path == "/dev/stdin" {
 		return os.Stdin
-	default:
-		number, ok := strings.CutPrefix(path, "/dev/fd/")
-		fd, err := strconv.ParseUint(number, 10, 31)
-		if !ok || err != nil {
-			return nil
-		}
-		return os.NewFile(uintptr(fd), path)
 	}
+	number, ok := strings.CutPrefix(path, "/dev/fd/")
+	fd, err := strconv.ParseUint(number, 10, 31)
+	if !ok || err != nil {
+		return nil
+	}
+	if file, ok := inheritedFiles.Load(fd); ok {
+		return file.(*os.File)
+	}
+	file := os.NewFile(uintptr(fd), path)
+	inheritedFiles.Store(fd, file)
+	return file
 }
+
+// inheritedFiles holds the files of inherited descriptors, which aren't ours to
+// close: a file that nobody holds is closed by the garbage collector.
+var inheritedFiles sync.Map // uint64 -> *os.File
 
 // withName says which source an error is of, unless it says so itself.
 func withName(name string, err error) error {

@@ -5,6 +5,7 @@ package host
 import (
 	"encoding/json"
 	"os/user"
+	"slices"
 	"strconv"
 	"time"
 
@@ -18,21 +19,33 @@ type Report struct {
 	Timestamp  float64      `json:"timestamp"` // Unix time of the collection
 	Sources    []Source     `json:"sources"`
 	PassedOver []PassedOver `json:"passed_over"`
+	Conflicts  []Conflict   `json:"conflicts"`
 }
 
-// A Source is one publisher.
+// A Source is one publisher, or what is kept of a user's processes that have
+// ended.
 type Source struct {
-	Name    string      `json:"name"`          // its pipe is <name>.stats
-	PID     int         `json:"pid,omitempty"` // left out if unknown
-	User    string      `json:"user"`          // the pipe's owner
-	Command string      `json:"command,omitempty"`
-	Age     *float64    `json:"age_seconds,omitempty"` // since it began to publish, or its process started
-	State   pipes.State `json:"state"`
-	Stats   int         `json:"stats"`
-	Skipped int         `json:"skipped_lines"`
-	Error   string      `json:"error,omitempty"` // why it has no stats
+	Name    string           `json:"name"`          // its pipe is <name>.stats
+	ID      string           `json:"id,omitempty"`  // of the recorder, if it has one
+	Kind    pipes.SourceKind `json:"kind"`          // typed, plain or retained
+	PID     int              `json:"pid,omitempty"` // left out if unknown
+	User    string           `json:"user"`          // the owner
+	Command string           `json:"command,omitempty"`
+	Age     *float64         `json:"age_seconds,omitempty"` // since it began to publish, or its process started
+	State   pipes.State      `json:"state"`
+	Stats   int              `json:"stats"`
+	Skipped int              `json:"skipped_lines"`
+	// ValuesAge is how old its values are; left out if it has none.
+	ValuesAge *float64 `json:"values_age_seconds,omitempty"`
+	Error     string   `json:"error,omitempty"` // why it didn't answer
 
 	Values json.RawMessage `json:"values,omitempty"` // {NAME: NUMBER}; see AddValues
+}
+
+// A Conflict is a stat that is of one kind here and of another there.
+type Conflict struct {
+	Name  json.RawMessage `json:"name"` // as in the document of the stats
+	Kinds []string        `json:"kinds"`
 }
 
 // A PassedOver is an entry of the directory that isn't a source.
@@ -41,40 +54,73 @@ type PassedOver struct {
 	Why  string `json:"why"`
 }
 
-// Describe returns the report of a collection.
-func Describe(c *pipes.Collection) *Report {
+// Describe returns the report of a collection and of its total.
+func Describe(c *pipes.Collection, total *format.Snapshot) *Report {
 	r := &Report{
 		PipeDir:    c.Dir,
 		Timestamp:  float64(c.Time.UnixMilli()) / 1000,
 		Sources:    []Source{},
 		PassedOver: []PassedOver{},
+		Conflicts:  []Conflict{},
 	}
 	users := make(userNames)
 	for _, s := range c.Sources {
-		out := Source{Name: s.Name, PID: s.PID, User: users.name(s.UID), State: s.State}
+		out := Source{Name: s.Name, ID: s.ID, Kind: s.Kind, PID: s.PID, User: users.name(s.UID), State: s.State}
 		if s.Snapshot != nil {
-			out.Stats, out.Skipped = len(s.Snapshot.Flatten().Stats), s.Snapshot.Skipped
+			out.Stats, out.Skipped = countStats(s.Snapshot), s.Snapshot.Skipped
+			out.ValuesAge = seconds(c.Time.Sub(s.At)) // not negative, if it came after the beginning
 		}
 		if s.Err != nil {
 			out.Error = s.Err.Error()
 		}
 		started := s.Since
-		if process, ok := findProcess(s.PID, s.UID, c.Time); ok && s.State != pipes.Stale {
+		if process, ok := findProcess(s.PID, s.UID, c.Time); ok && s.State != pipes.Stale && s.State != pipes.Ended {
 			out.Command = process.command
 			if started.IsZero() {
 				started = process.started
 			}
 		}
 		if !started.IsZero() {
-			age := max(c.Time.Sub(started), 0).Round(time.Millisecond).Seconds()
-			out.Age = &age
+			out.Age = seconds(c.Time.Sub(started))
 		}
 		r.Sources = append(r.Sources, out)
 	}
 	for _, p := range c.PassedOver {
 		r.PassedOver = append(r.PassedOver, PassedOver(p))
 	}
+	for _, conflict := range total.Conflicts {
+		out := Conflict{Name: format.AppendJSONName(nil, conflict.Name)}
+		for _, kind := range conflict.Kinds {
+			out.Kinds = append(out.Kinds, kind.String())
+		}
+		r.Conflicts = append(r.Conflicts, out)
+	}
 	return r
+}
+
+// HasPrograms tells whether there is a program among the sources, or only what is
+// left of some.
+func HasPrograms(c *pipes.Collection) bool {
+	return slices.ContainsFunc(c.Sources, func(s pipes.Source) bool {
+		return s.Kind != pipes.RetainedSource && s.State != pipes.Ended
+	})
+}
+
+// countStats counts the names in a snapshot.
+func countStats(s *format.Snapshot) int {
+	n := 0
+	for i, stat := range s.Stats {
+		if i == 0 || stat.Name != s.Stats[i-1].Name {
+			n++
+		}
+	}
+	return n
+}
+
+// seconds returns the duration to the millisecond.
+func seconds(d time.Duration) *float64 {
+	s := float64(max(d, 0).Round(time.Millisecond).Milliseconds()) / 1000
+	return &s
 }
 
 // AddValues adds the stats of each source of the collection, which must be the

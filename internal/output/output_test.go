@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/statvent/statvent/internal/glob"
 	"github.com/statvent/statvent/internal/host"
 	"github.com/statvent/statvent/pkg/format"
 	"github.com/statvent/statvent/pkg/pipes"
@@ -106,29 +110,163 @@ func prints(t *testing.T, format string, stats *Stats, want string) {
 	}
 }
 
-func TestReportTable(t *testing.T) {
+// wildStats are a snapshot of every kind, with names that would do something to
+// a terminal.
+func wildStats() *format.Snapshot {
+	s := &format.Snapshot{Stats: []format.Stat{
+		{Name: "\x1b[2Ja: b", Kind: format.Counter, Value: format.Int(math.MaxInt64)},
+		{Name: "caf\xe9\u202e", Kind: format.Gauge, Value: format.Float(0.1)},
+		{Name: "latency.{0}", Kind: format.Distribution, Dist: &format.Samples{
+			Count: 7, Sum: format.Float(12.5),
+			Labels: []format.Label{{Name: "median", Percentile: 50}, {Name: "the mean", Percentile: format.Mean}},
+			Window: []format.Value{format.Float(4), format.Float(1)},
+		}},
+		{Name: "plain", Value: format.Float(math.Inf(1))},
+	}}
+	s.Sort()
+	return s
+}
+
+func TestTypedIsReadBackAsItWas(t *testing.T) {
+	s, out, errOut := buffers()
+	s.SetColor("always") // which is for people
+	snapshot := wildStats()
+	if err := s.PrintStats("typed", &Stats{Snapshot: snapshot}); err != nil {
+		t.Fatal(err)
+	}
+	want := format.AppendTyped(nil, &format.Document{Snapshot: snapshot})
+	if !bytes.Equal(out.Bytes(), want) || errOut.Len() > 0 {
+		t.Errorf("got %q, want %q", out, want)
+	}
+	var p format.TypedParser
+	_, _ = p.Write(out.Bytes())
+	docs, err := p.Documents()
+	if err != nil || len(docs) != 1 || !reflect.DeepEqual(docs[0].Snapshot, snapshot) {
+		t.Errorf("it is read as %v, %v", docs, err)
+	}
+}
+
+func TestMatchChoosesAmongWhatIsPrinted(t *testing.T) {
+	only := func(pattern string) *Stats {
+		t.Helper()
+		match, err := glob.Compile(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &Stats{Snapshot: wildStats(), Time: time.Unix(1700000000, 0), Match: match}
+	}
+	prints(t, "plain", only("latency.*"), `
+latency.median: 1.0
+latency.the mean: 2.5
+`)
+	prints(t, "plain", only("*.median"), `
+latency.median: 1.0
+`)
+	prints(t, "json", only("*.median"), `
+{"stats":{"latency.median":1.0},"timestamp":1700000000.000}
+`)
+	prints(t, "table", only("*n"), `
+NAME              VALUE
+latency.median    1.000
+latency.the mean  2.500
+plain               inf
+`)
+	prints(t, "json", only("nothing"), `
+{"stats":{},"timestamp":1700000000.000}
+`)
+	prints(t, "plain", only("nothing"), "")
+	// In the typed format a distribution is whole or not there.
+	typed := func(names ...string) string {
+		kept := wildStats().Filter(func(name string) bool { return slices.Contains(names, name) })
+		return string(format.AppendTyped(nil, &format.Document{Snapshot: kept}))
+	}
+	prints(t, "typed", only("latency.*"), typed("latency.{0}"))
+	prints(t, "typed", only("plain"), typed("plain"))
+	prints(t, "typed", only("nothing"), typed())
+}
+
+// everyKindOfSource is a report with a source in every state.
+func everyKindOfSource() *host.Report {
 	seconds := func(s float64) *float64 { return &s }
-	report := &host.Report{
+	return &host.Report{
 		Sources: []host.Source{
-			{Name: "3435", PID: 3435, User: "www", Command: "/usr/bin/app --serve " + strings.Repeat("x", 60), Age: seconds(59), State: pipes.Live, Stats: 12},
-			{Name: "api", User: "1000", State: pipes.Live, Stats: 3, Skipped: 1, Age: seconds(7200)},
-			{Name: "99", PID: 99, User: "root", State: pipes.Unresponsive, Error: "no answer within 500ms", Age: seconds(200000)},
+			{Name: "retained-1000", Kind: pipes.RetainedSource, User: "www", State: pipes.Retained, Stats: 4, ValuesAge: seconds(86400)},
+			{Name: "retained-1001", Kind: pipes.RetainedSource, User: "mallory", State: pipes.Failed, Error: "it belongs to user 1002"},
+			{Name: "3435", ID: "9f86d081884c7d65", Kind: pipes.TypedSource, PID: 3435, User: "www", Command: "/usr/bin/app --serve " + strings.Repeat("x", 60), Age: seconds(59), State: pipes.Live, Stats: 12, ValuesAge: seconds(0)},
+			{Name: "api", Kind: pipes.PlainSource, User: "1000", State: pipes.Live, Stats: 3, Skipped: 1, Age: seconds(7200), ValuesAge: seconds(0)},
+			{Name: "old\n", Kind: pipes.PlainSource, User: "1000", State: pipes.Live, Skipped: 2, ValuesAge: seconds(0)},
+			{Name: "98", ID: "9f86d081884c7d66", Kind: pipes.TypedSource, PID: 98, User: "root", State: pipes.Ended, Stats: 2, ValuesAge: seconds(1)},
+			{Name: "99", Kind: pipes.TypedSource, PID: 99, User: "root", State: pipes.Unresponsive, Error: "no answer within 500ms", Age: seconds(200000)},
+			{Name: "100", Kind: pipes.TypedSource, PID: 100, User: "root", State: pipes.Unresponsive, Error: "no answer within 500ms", Stats: 5, ValuesAge: seconds(30)},
+			{Name: "101", Kind: pipes.TypedSource, PID: 101, User: "root", State: pipes.Stale, Error: "its process is gone", Stats: 6, ValuesAge: seconds(60)},
+			{Name: "102", Kind: pipes.PlainSource, PID: 102, User: "root", State: pipes.Stale, Error: "its process is gone\x1b"},
 		},
 		PassedOver: []host.PassedOver{{Name: "a\x1bb", Why: "it is a directory"}},
 	}
+}
+
+// STATS shows how many there are where any are known, however old.
+func TestReportTable(t *testing.T) {
 	s, out, _ := buffers()
-	if err := s.PrintReport("table", report); err != nil {
+	if err := s.PrintReport("table", everyKindOfSource()); err != nil {
 		t.Fatal(err)
 	}
 	want := strings.TrimPrefix(`
-SOURCE   PID  USER  AGE  STATS  STATE         COMMAND                                   NOTE
-3435    3435  www   59s     12  live          /usr/bin/app --serve xxxxxxxxxxxxxxxx...
-api        -  1000   2h      3  live          -                                         1 line skipped
-99        99  root   2d      -  unresponsive  -                                         no answer within 500ms
+SOURCE          PID  USER     AGE  STATS  STATE         COMMAND                                   NOTE
+retained-1000     -  www        -      4  retained      -
+retained-1001     -  mallory    -      -  failed        -                                         it belongs to user 1002
+3435           3435  www      59s     12  live          /usr/bin/app --serve xxxxxxxxxxxxxxxx...
+api               -  1000      2h      3  live          -                                         1 line skipped
+old\n             -  1000       -      0  live          -                                         2 lines skipped
+98               98  root       -      2  ended         -
+99               99  root      2d      -  unresponsive  -                                         no answer within 500ms
+100             100  root       -      5  unresponsive  -                                         no answer within 500ms
+101             101  root       -      6  stale         -                                         its process is gone
+102             102  root       -      -  stale         -                                         its process is gone\x1b
 passed over: a\x1bb: it is a directory
 `, "\n")
 	if got := out.String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// "An unknown field is empty": a script must not take it for a zero.
+func TestReportPlain(t *testing.T) {
+	s, out, _ := buffers()
+	if err := s.PrintReport("plain", everyKindOfSource()); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.ReplaceAll(strings.TrimPrefix(`
+retained-1000||www||4|retained|
+retained-1001||mallory|||failed|
+3435|3435|www|59|12|live|/usr/bin/app --serve `+strings.Repeat("x", 60)+`
+api||1000|7200|3|live|
+old\n||1000||0|live|
+98|98|root||2|ended|
+99|99|root|200000||unresponsive|
+100|100|root||5|unresponsive|
+101|101|root||6|stale|
+102|102|root|||stale|
+`, "\n"), "|", "\t")
+	if got := out.String(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+func TestReportWithoutSourcesHasNoTable(t *testing.T) {
+	for _, format := range []string{"table", "plain"} {
+		s, out, _ := buffers()
+		if err := s.PrintReport(format, &host.Report{}); err != nil || out.Len() > 0 {
+			t.Errorf("%s: got %q, %v", format, out, err)
+		}
+	}
+}
+
+func TestStatesHaveTheirColors(t *testing.T) {
+	for _, source := range everyKindOfSource().Sources {
+		if stateColors[source.State] == 0 {
+			t.Errorf("%s has none", source.State)
+		}
 	}
 }
 

@@ -60,7 +60,7 @@ func (s *Screen) Show(stats *Stats) error {
 // as many lines as the terminal has.
 func (s *Screen) draw(stats *Stats) error {
 	var table bytes.Buffer
-	fmt.Fprintf(&table, "%s  stats: %d", stats.Time.Format(time.TimeOnly), len(stats.Snapshot.Stats))
+	fmt.Fprintf(&table, "%s  stats: %d", stats.Time.Format(time.TimeOnly), len(stats.flat().Stats))
 	for _, problem := range stats.Problems {
 		fmt.Fprintf(&table, "  %s", paint(s.streams.outColor, Escape(problem), color.FgYellow))
 	}

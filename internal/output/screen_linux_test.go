@@ -79,19 +79,31 @@ func TestScreenRedrawsOnATerminal(t *testing.T) {
 }
 
 // A terminal would do what a name says.
-func TestPlainIsEscapedOnATerminal(t *testing.T) {
+func TestNamesAreEscapedOnATerminal(t *testing.T) {
 	screen, terminal := openTerminal(t, 24)
 	streams := &Streams{Out: terminal, Err: terminal}
-	stats := &Stats{Snapshot: &format.Snapshot{Stats: []format.Stat{{Name: "\x1b]0;title\a", Value: format.Int(1)}}}}
-	if err := streams.PrintStats("plain", stats); err != nil {
-		t.Fatal(err)
+	named := func(title, coffee string) *format.Snapshot {
+		return &format.Snapshot{Stats: []format.Stat{
+			{Name: title, Kind: format.Counter, Value: format.Int(1)},
+			{Name: coffee, Kind: format.Gauge, Value: format.Int(2)},
+		}}
 	}
-	buf := make([]byte, 4096)
-	n, err := screen.Read(buf)
-	if err != nil {
-		t.Fatal(err)
+	stats := &Stats{Snapshot: named("\x1b]0;title\a", "caf\xe9")}
+	seen := named(`\x1b]0;title\x07`, `caf\xe9`)
+	prints := func(format, want string) {
+		t.Helper()
+		if err := streams.PrintStats(format, stats); err != nil {
+			t.Fatal(err)
+		}
+		buf := make([]byte, 4096)
+		n, err := screen.Read(buf)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(buf[:n]); got != strings.ReplaceAll(want, "\n", "\r\n") {
+			t.Errorf("%s: got %q, want %q", format, got, want)
+		}
 	}
-	if got, want := string(buf[:n]), "\\x1b]0;title\\x07: 1\r\n"; got != want {
-		t.Errorf("got %q, want %q", got, want)
-	}
+	prints("plain", string(format.AppendPlain(nil, seen)))
+	prints("typed", string(format.AppendTyped(nil, &format.Document{Snapshot: seen})))
 }

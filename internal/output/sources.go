@@ -38,6 +38,8 @@ var stateColors = map[pipes.State]color.Attribute{
 	pipes.Unresponsive: color.FgYellow,
 	pipes.Stale:        color.FgRed,
 	pipes.Failed:       color.FgRed,
+	pipes.Ended:        color.FgBlue,
+	pipes.Retained:     color.FgBlue,
 }
 
 func reportTable(w io.Writer, colored bool, r *host.Report) error {
@@ -58,7 +60,7 @@ func reportTable(w io.Writer, colored bool, r *host.Report) error {
 			{orDash(s.PID > 0, strconv.Itoa(s.PID)), 0},
 			{Escape(s.User), 0},
 			{age(s.Age), 0},
-			{orDash(s.State == pipes.Live, strconv.Itoa(s.Stats)), 0},
+			{orDash(s.ValuesAge != nil, strconv.Itoa(s.Stats)), 0},
 			{string(s.State), stateColors[s.State]},
 			{orDash(s.Command != "", shorten(Escape(s.Command), 40)), 0},
 			{note(s), color.FgYellow},
@@ -82,15 +84,18 @@ func reportTable(w io.Writer, colored bool, r *host.Report) error {
 // is empty.
 func reportPlain(w io.Writer, _ bool, r *host.Report) error {
 	for _, s := range r.Sources {
-		pid, seconds := "", ""
+		pid, seconds, stats := "", "", ""
 		if s.PID > 0 {
 			pid = strconv.Itoa(s.PID)
 		}
 		if s.Age != nil {
 			seconds = strconv.FormatFloat(*s.Age, 'f', 0, 64)
 		}
-		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n",
-			Escape(s.Name), pid, Escape(s.User), seconds, s.Stats, s.State, Escape(s.Command))
+		if s.ValuesAge != nil {
+			stats = strconv.Itoa(s.Stats)
+		}
+		_, err := fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n",
+			Escape(s.Name), pid, Escape(s.User), seconds, stats, s.State, Escape(s.Command))
 		if err != nil {
 			return err
 		}

@@ -25,7 +25,18 @@ type Stats struct {
 	PreviousTime time.Time
 	Rates        bool // show them, or that there are none yet
 
-	Problems []string // what is missing, for a Screen
+	Match    func(name string) bool // which stats to show; nil means all
+	Problems []string               // what is missing, for a Screen
+}
+
+// flat returns the stats to show, as names and values.
+func (s *Stats) flat() *format.Snapshot { return s.filter(s.Snapshot.Flatten()) }
+
+func (s *Stats) filter(snapshot *format.Snapshot) *format.Snapshot {
+	if s.Match == nil {
+		return snapshot
+	}
+	return snapshot.Filter(s.Match)
 }
 
 type statsFormat func(w io.Writer, colored bool, s *Stats) error
@@ -34,8 +45,11 @@ var statsFormats = map[string]statsFormat{
 	"table": statsTable,
 	"plain": statsPlain,
 	"json": func(w io.Writer, _ bool, s *Stats) error {
-		_, err := w.Write(format.AppendJSON(nil, s.Snapshot, s.Time))
+		_, err := w.Write(format.AppendJSON(nil, s.flat(), s.Time))
 		return err
+	},
+	"typed": func(w io.Writer, _ bool, s *Stats) error {
+		return writeNames(w, format.AppendTyped(nil, &format.Document{Snapshot: s.filter(s.Snapshot)}))
 	},
 }
 
@@ -47,10 +61,13 @@ func (s *Streams) PrintStats(format string, stats *Stats) error {
 	return statsFormats[format](s.Out, s.outColor, stats)
 }
 
-// statsPlain writes the names as they are, unless it is a terminal that would
-// do what they say.
 func statsPlain(w io.Writer, _ bool, s *Stats) error {
-	text := format.AppendPlain(nil, s.Snapshot)
+	return writeNames(w, format.AppendPlain(nil, s.flat()))
+}
+
+// writeNames writes a text with names as they are, unless it goes to a terminal
+// that would do what they say.
+func writeNames(w io.Writer, text []byte) error {
 	if isTerminal(w) {
 		lines := strings.Split(string(text), "\n")
 		for i, line := range lines {
@@ -67,11 +84,16 @@ func statsTable(w io.Writer, colored bool, s *Stats) error {
 	if s.Rates {
 		columns = append(columns, column{"PER SECOND", true})
 	}
-	rows := make([][]cell, 0, len(s.Snapshot.Stats))
-	for _, stat := range s.Snapshot.Stats {
+	stats := s.flat().Stats
+	var previous *format.Snapshot
+	if s.Previous != nil {
+		previous = s.Previous.Flatten()
+	}
+	rows := make([][]cell, 0, len(stats))
+	for _, stat := range stats {
 		row := []cell{{Escape(stat.Name), 0}, {readable(stat.Value), 0}}
 		if s.Rates {
-			row = append(row, s.rate(stat))
+			row = append(row, s.rate(stat, previous))
 		}
 		rows = append(rows, row)
 	}
@@ -87,12 +109,12 @@ func readable(v format.Value) string {
 	return v.String()
 }
 
-// rate returns by how much the stat has grown, a second.
-func (s *Stats) rate(stat format.Stat) cell {
-	if s.Previous == nil {
+// rate returns by how much the stat has grown since previous, a second.
+func (s *Stats) rate(stat format.Stat, previous *format.Snapshot) cell {
+	if previous == nil {
 		return cell{"-", 0}
 	}
-	before, ok := s.Previous.Lookup(stat.Name)
+	before, ok := previous.Lookup(stat.Name)
 	seconds := s.Time.Sub(s.PreviousTime).Seconds()
 	if !ok || seconds <= 0 {
 		return cell{"-", 0}

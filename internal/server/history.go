@@ -2,9 +2,11 @@ package server
 
 import (
 	"context"
+	"fmt"
 	"log/slog"
 
 	"github.com/statvent/statvent/internal/host"
+	"github.com/statvent/statvent/pkg/format"
 	"github.com/statvent/statvent/pkg/pipes"
 )
 
@@ -12,18 +14,20 @@ import (
 type history struct {
 	log     *slog.Logger
 	pipeDir string
-	states  map[string]pipes.State // of the sources that aren't live
+	states  map[string]pipes.State // of the sources that don't answer, by path
 	passed  map[string]bool
 	empty   bool // the last collection had no sources
 	failed  string
-	warning string // about the directory's owner
+	warning string          // about the directory's owner
+	trouble map[string]bool // of the background
+	unequal map[string]bool // conflicts
 }
 
 func newHistory(log *slog.Logger, pipeDir string) history {
 	return history{log: log, pipeDir: pipeDir, passed: make(map[string]bool)}
 }
 
-func (h *history) note(c *pipes.Collection, err error) {
+func (h *history) note(c *pipes.Collection, total *format.Snapshot, err error) {
 	if err != nil {
 		if h.failed != err.Error() {
 			h.failed = err.Error()
@@ -41,7 +45,7 @@ func (h *history) note(c *pipes.Collection, err error) {
 			h.log.Warn(warning)
 		}
 	}
-	if empty := len(c.Sources) == 0; empty != h.empty {
+	if empty := !host.HasPrograms(c); empty != h.empty {
 		h.empty = empty
 		if empty {
 			h.log.Info("no program publishes here", "pipe_dir", h.pipeDir, "advice", host.Advice(h.pipeDir))
@@ -51,18 +55,18 @@ func (h *history) note(c *pipes.Collection, err error) {
 	}
 	states := make(map[string]pipes.State)
 	for _, s := range c.Sources {
-		before, wasAway := h.states[s.Name]
+		before, wasAway := h.states[s.Path]
 		switch {
-		case s.State == pipes.Live && wasAway:
-			h.log.Info("source is live again", "source", s.Name)
-		case s.State != pipes.Live:
-			states[s.Name] = s.State
+		case s.Err == nil && wasAway:
+			h.log.Info("source answers again", "source", s.Name)
+		case s.Err != nil:
+			states[s.Path] = s.State
 			if s.State != before {
 				level := slog.LevelWarn
 				if s.State == pipes.Stale {
 					level = slog.LevelInfo // processes end
 				}
-				h.log.Log(context.Background(), level, "source has no stats", "source", s.Name, "state", s.State, "error", s.Err)
+				h.log.Log(context.Background(), level, "source does not answer", "source", s.Name, "state", s.State, "error", s.Err)
 			}
 		}
 		if s.Snapshot != nil && s.Snapshot.Skipped > 0 {
@@ -70,6 +74,8 @@ func (h *history) note(c *pipes.Collection, err error) {
 		}
 	}
 	h.states = states
+	h.trouble = h.news(h.trouble, "tidying up failed", "error", texts(c.Troubles))
+	h.unequal = h.news(h.unequal, "a stat is not of one kind", "stat", texts(total.Conflicts))
 	passed := make(map[string]bool)
 	for _, p := range c.PassedOver {
 		passed[p.Name] = true
@@ -78,4 +84,24 @@ func (h *history) note(c *pipes.Collection, err error) {
 		}
 	}
 	h.passed = passed
+}
+
+// news warns of the texts that weren't there before, and returns all.
+func (h *history) news(before map[string]bool, message, key string, texts []string) map[string]bool {
+	now := make(map[string]bool, len(texts))
+	for _, text := range texts {
+		now[text] = true
+		if !before[text] {
+			h.log.Warn(message, key, text)
+		}
+	}
+	return now
+}
+
+func texts[T any](things []T) []string {
+	said := make([]string, len(things))
+	for i, thing := range things {
+		said[i] = fmt.Sprint(thing)
+	}
+	return said
 }

@@ -150,7 +150,7 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 	}
 	body := answer.json
 	if r.URL.Query().Has("match") {
-		body = format.AppendJSON(nil, answer.total.Filter(match), answer.collection.Time)
+		body = format.AppendJSON(nil, answer.total.Flatten().Filter(match), answer.collection.Time)
 	}
 	writeJSON(w, http.StatusOK, body)
 }
@@ -163,7 +163,7 @@ func (s *Server) sources(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	report := host.Describe(answer.collection)
+	report := host.Describe(answer.collection, answer.total)
 	if r.URL.Query().Get("stats") == "1" {
 		report.AddValues(answer.collection)
 	}
@@ -190,11 +190,12 @@ func (s *Server) collect(ctx context.Context) (*answer, error) {
 		if errors.Is(err, fs.ErrNotExist) {
 			collection, err = &pipes.Collection{Dir: s.opts.PipeDir, Time: time.Now()}, nil
 		}
-		s.history.note(collection, err)
 		if err != nil {
+			s.history.note(nil, nil, err)
 			return nil, err
 		}
 		total := collection.Total()
+		s.history.note(collection, total, nil)
 		return &answer{collection, total, format.AppendJSON(nil, total, collection.Time)}, nil
 	})
 	select {

@@ -24,12 +24,22 @@ type collectFunc func(context.Context) (*pipes.Collection, error)
 
 func (f collectFunc) Collect(ctx context.Context) (*pipes.Collection, error) { return f(ctx) }
 
+var collected = time.UnixMilli(1_700_000_000_250)
+
+// noPID is more than any pid.
+const noPID = 99_999_999
+
 // collection returns one with a live source that has these stats.
 func collection(stats ...format.Stat) *pipes.Collection {
+	s := &format.Snapshot{Stats: stats}
+	s.Sort()
 	return &pipes.Collection{
-		Dir:     "/pipes",
-		Time:    time.UnixMilli(1_700_000_000_250),
-		Sources: []pipes.Source{{Name: "3435", PID: 3435, UID: 0, State: pipes.Live, Snapshot: &format.Snapshot{Stats: stats}}},
+		Dir:  "/pipes",
+		Time: collected,
+		Sources: []pipes.Source{{
+			Name: "3435", Kind: pipes.PlainSource, Path: "/pipes/3435.stats", PID: noPID, State: pipes.Live,
+			Snapshot: s, At: collected.Add(time.Millisecond),
+		}},
 	}
 }
 
@@ -78,15 +88,89 @@ func TestAnswers(t *testing.T) {
 	answers("GET", "/x/../stats", 404, `{"message":"nothing is served here; the stats are at /stats","path":"/x/../stats"}`+"\n")
 	answers("POST", "/stats", 405, `{"message":"only GET and HEAD are allowed","path":"/stats"}`+"\n")
 	answers("DELETE", "/x", 405, `{"message":"only GET and HEAD are allowed","path":"/x"}`+"\n")
+}
 
-	if status, body := request(s, "GET", "/sources"); status != 200 ||
-		!strings.Contains(body, `"sources":[{"name":"3435","pid":3435,"user":"root",`) {
-		t.Errorf("/sources: got %d %s", status, body)
+// Labels of distributions are matched as they are printed.
+func TestMatchOnLabels(t *testing.T) {
+	s, _ := newTestServer(t, func(context.Context) (*pipes.Collection, error) {
+		return collection(
+			format.Stat{Name: "latency.{0}", Kind: format.Distribution, Dist: &format.Samples{
+				Count: 3, Sum: format.Int(9), Labels: format.DefaultLabels(), Window: []format.Value{format.Int(2), format.Int(4)},
+			}},
+			format.Stat{Name: "median", Kind: format.Counter, Value: format.Int(1)},
+		), nil
+	})
+	answers := func(query, stats string) {
+		t.Helper()
+		want := `{"stats":{` + stats + `},"timestamp":1700000000.250}` + "\n"
+		if status, body := request(s, "GET", "/stats"+query); status != 200 || body != want {
+			t.Errorf("%s: got %d %s, want %s", query, status, body, want)
+		}
 	}
-	if status, body := request(s, "GET", "/sources?stats=1"); status != 200 ||
-		!strings.Contains(body, `"values":{"app.load":1.0,"app.requests":42,"caf\\xe9":1}`) {
-		t.Errorf("/sources?stats=1: got %d %s", status, body)
+	const all = `"latency.100th":4,"latency.95th":2,"latency.99th":2,"latency.mean":3.0,"latency.median":2`
+	answers("", all+`,"median":1`)
+	answers("?match=latency.*", all)
+	answers("?match=*median", `"latency.median":2,"median":1`)
+	answers("?match=*.9?th", `"latency.95th":2,"latency.99th":2`)
+	answers("?match=latency.{0}", "")
+}
+
+// everyKindOfSource is a collection with each of them, in each state.
+func everyKindOfSource() *pipes.Collection {
+	counter := func(n int64, ended bool) *format.Snapshot {
+		return &format.Snapshot{Stats: []format.Stat{{Name: "c", Kind: format.Counter, Value: format.Int(n)}}, Ended: ended}
 	}
+	const id, typed = "9f86d081884c7d65", "/pipes/.3435.9f86d081884c7d65.typed"
+	ago := func(seconds int) time.Time { return collected.Add(-time.Duration(seconds) * time.Second) }
+	mixed := &format.Snapshot{Skipped: 2, Stats: []format.Stat{
+		{Name: "c", Kind: format.Gauge, Value: format.Float(1)},
+		{Name: "d.{0}", Kind: format.Distribution, Dist: &format.Samples{
+			Count: 5, Sum: format.Int(50), Labels: []format.Label{{Name: "median", Percentile: 50}}, Window: []format.Value{format.Int(10)},
+		}},
+	}}
+	return &pipes.Collection{Dir: "/pipes", Time: collected, Sources: []pipes.Source{
+		{Name: "retained-0", Kind: pipes.RetainedSource, Path: "/pipes/.retained-0.typed", State: pipes.Retained, Snapshot: counter(100, true), At: ago(3600)},
+		{Name: "retained-42424242", Kind: pipes.RetainedSource, Path: "/pipes/.retained-42424242.typed", UID: 42424242, State: pipes.Failed, Err: errors.New("it belongs to user 0")},
+		{Name: "live", ID: id, Kind: pipes.TypedSource, Path: typed, PID: noPID, Since: ago(90), State: pipes.Live, Snapshot: mixed, At: collected.Add(time.Millisecond)},
+		{Name: "plain", Kind: pipes.PlainSource, Path: "/pipes/plain.stats", State: pipes.Live, Snapshot: &format.Snapshot{}, At: collected},
+		{Name: "ended", ID: id, Kind: pipes.TypedSource, Path: typed, PID: noPID, State: pipes.Ended, Snapshot: counter(10, true), At: collected},
+		{Name: "silent", ID: id, Kind: pipes.TypedSource, Path: typed, PID: noPID, State: pipes.Unresponsive, Err: errors.New("no answer within 500ms")},
+		{Name: "slow", ID: id, Kind: pipes.TypedSource, Path: typed, PID: noPID, State: pipes.Unresponsive, Err: errors.New("no answer within 500ms"), Snapshot: counter(1, false), At: ago(7)},
+		{Name: "stale", ID: id, Kind: pipes.TypedSource, Path: typed, PID: noPID, State: pipes.Stale, Err: errors.New("its process is gone"), Snapshot: counter(2, true), At: ago(60)},
+	}, PassedOver: []pipes.PassedOver{{Name: "README", Why: "it is none"}}}
+}
+
+func TestSourcesOfEveryKind(t *testing.T) {
+	s, _ := newTestServer(t, func(context.Context) (*pipes.Collection, error) { return everyKindOfSource(), nil })
+	document := func(sources ...string) string {
+		return `{"pipe_dir":"/pipes","timestamp":1700000000.25,"sources":[` + strings.Join(sources, ",") + `],` +
+			`"passed_over":[{"name":"README","why":"it is none"}],"conflicts":[{"name":"c","kinds":["counter","gauge"]}]}` + "\n"
+	}
+	check := func(query, want string) {
+		t.Helper()
+		if status, body := request(s, "GET", "/sources"+query); status != 200 || body != want {
+			t.Errorf("%s: got %d\n%swant\n%s", query, status, body, want)
+		}
+	}
+	const typed = `"id":"9f86d081884c7d65","kind":"typed","pid":99999999,"user":"root",`
+	sources := []string{
+		`{"name":"retained-0","kind":"retained","user":"root","state":"retained","stats":1,"skipped_lines":0,"values_age_seconds":3600}`,
+		`{"name":"retained-42424242","kind":"retained","user":"42424242","state":"failed","stats":0,"skipped_lines":0,"error":"it belongs to user 0"}`,
+		`{"name":"live",` + typed + `"age_seconds":90,"state":"live","stats":2,"skipped_lines":2,"values_age_seconds":0}`,
+		`{"name":"plain","kind":"plain","user":"root","state":"live","stats":0,"skipped_lines":0,"values_age_seconds":0}`,
+		`{"name":"ended",` + typed + `"state":"ended","stats":1,"skipped_lines":0,"values_age_seconds":0}`,
+		`{"name":"silent",` + typed + `"state":"unresponsive","stats":0,"skipped_lines":0,"error":"no answer within 500ms"}`,
+		`{"name":"slow",` + typed + `"state":"unresponsive","stats":1,"skipped_lines":0,"values_age_seconds":7,"error":"no answer within 500ms"}`,
+		`{"name":"stale",` + typed + `"state":"stale","stats":1,"skipped_lines":0,"values_age_seconds":60,"error":"its process is gone"}`,
+	}
+	check("", document(sources...))
+	check("?stats=0", document(sources...))
+	for i, values := range []string{`{"c":100}`, "", `{"c":1.0,"d.median":10}`, "{}", `{"c":10}`, "", `{"c":1}`, `{"c":2}`} {
+		if values != "" {
+			sources[i] = strings.TrimSuffix(sources[i], "}") + `,"values":` + values + "}"
+		}
+	}
+	check("?stats=1", document(sources...))
 }
 
 func TestDirectoryThatIsNotThereHasNoStats(t *testing.T) {
@@ -232,38 +316,124 @@ func TestRequestsInFlightFinishAtTheEnd(t *testing.T) {
 	}
 }
 
-func TestLogSaysWhatChangedOnce(t *testing.T) {
-	var state pipes.State
-	s, log := newTestServer(t, func(context.Context) (*pipes.Collection, error) {
-		c := collection()
-		c.Sources[0].State = state
-		if state != pipes.Live {
-			c.Sources[0].Snapshot, c.Sources[0].Err = nil, errors.New("no answer within 500ms")
-		}
-		c.PassedOver = []pipes.PassedOver{{Name: "README", Why: "it is none"}}
-		return c, nil
-	})
-	says := func(now pipes.State, lines ...string) {
+// logs returns a function that has a collection made and compares what is logged
+// of it with the lines.
+func logs(t *testing.T) func(c *pipes.Collection, err error, lines ...string) {
+	t.Helper()
+	var next *pipes.Collection
+	var nextErr error
+	s, log := newTestServer(t, func(context.Context) (*pipes.Collection, error) { return next, nextErr })
+	return func(c *pipes.Collection, err error, lines ...string) {
 		t.Helper()
-		state = now
+		next, nextErr = c, err
 		log.Reset()
 		request(s, "GET", "/stats")
 		if n := strings.Count(log.String(), "\n"); n != len(lines) {
-			t.Errorf("%s: %d lines, want %d:\n%s", now, n, len(lines), log)
+			t.Errorf("%d lines, want %d:\n%s", n, len(lines), log)
 		}
 		for _, line := range lines {
 			if !strings.Contains(log.String(), line) {
-				t.Errorf("%s: the log doesn't say %q:\n%s", now, line, log)
+				t.Errorf("the log doesn't say %s:\n%s", line, log)
 			}
 		}
 	}
-	says(pipes.Live, `msg="passed over" entry=README`)
-	says(pipes.Live)
-	says(pipes.Unresponsive, `level=WARN msg="source has no stats" source=3435 state=unresponsive error="no answer within 500ms"`)
-	says(pipes.Unresponsive)
-	says(pipes.Stale, `level=INFO msg="source has no stats" source=3435 state=stale`)
-	says(pipes.Live, `msg="source is live again" source=3435`)
-	says(pipes.Live)
+}
+
+func TestLogSaysWhatChangedOnce(t *testing.T) {
+	says := logs(t)
+	is := func(state pipes.State, problem string) *pipes.Collection {
+		c := collection()
+		c.Sources[0].State = state
+		if problem != "" {
+			c.Sources[0].Snapshot, c.Sources[0].Err = nil, errors.New(problem)
+		}
+		c.PassedOver = []pipes.PassedOver{{Name: "README", Why: "it is none"}}
+		return c
+	}
+	live := is(pipes.Live, "")
+	says(live, nil, `level=WARN msg="passed over" entry=README`)
+	says(live, nil)
+	silent := is(pipes.Unresponsive, "no answer within 500ms")
+	says(silent, nil, `level=WARN msg="source does not answer" source=3435 state=unresponsive error="no answer within 500ms"`)
+	says(silent, nil)
+	says(is(pipes.Unresponsive, "no answer within 500ms: torn"), nil) // no news
+	says(is(pipes.Stale, "its process is gone"), nil, `level=INFO msg="source does not answer" source=3435 state=stale error="its process is gone"`)
+	says(is(pipes.Stale, "its process is gone"), nil)
+	says(live, nil, `level=INFO msg="source answers again" source=3435`)
+	says(live, nil)
+	says(is(pipes.Failed, "sent too much"), nil, `level=WARN msg="source does not answer" source=3435 state=failed error="sent too much"`)
+	says(is(pipes.Ended, ""), nil, `level=INFO msg="no program publishes here"`, `msg="source answers again" source=3435`)
+
+	// One that is gone is forgotten.
+	says(silent, nil, `msg="programs publish here"`, `msg="source does not answer" source=3435 state=unresponsive`)
+	gone := is(pipes.Live, "")
+	gone.Sources = nil
+	says(gone, nil, `msg="no program publishes here"`)
+	says(live, nil, `msg="programs publish here" pipe_dir=/pipes sources=1`)
+}
+
+// Of two recorders of one name, one lives and one was killed.
+func TestLogKeepsSourcesOfOneNameApart(t *testing.T) {
+	says := logs(t)
+	two := collection()
+	two.Sources = append(two.Sources, two.Sources[0])
+	two.Sources[1].Path, two.Sources[1].State, two.Sources[1].Err = "/pipes/.3435.1.typed", pipes.Stale, errors.New("its process is gone")
+	says(two, nil, `msg="source does not answer" source=3435 state=stale`)
+	says(two, nil)
+	two.Sources[0], two.Sources[1] = two.Sources[1], two.Sources[0]
+	says(two, nil)
+}
+
+func TestLogTellsProgramsFromWhatTheyLeft(t *testing.T) {
+	says := logs(t)
+	left := collection()
+	left.Sources[0].Kind, left.Sources[0].State = pipes.RetainedSource, pipes.Retained
+	says(collection(), nil)
+	says(left, nil, `level=INFO msg="no program publishes here" pipe_dir=/pipes`)
+	says(left, nil)
+	left.Sources = append(left.Sources, collection().Sources...)
+	says(left, nil, `level=INFO msg="programs publish here" pipe_dir=/pipes sources=2`)
+	says(left, nil)
+}
+
+func TestLogSaysTroublesAndConflictsOnce(t *testing.T) {
+	says := logs(t)
+	c := collection()
+	first, second := errors.New("disk full"), errors.New("no permission")
+	c.Troubles = []error{first}
+	says(c, nil, `level=WARN msg="tidying up failed" error="disk full"`)
+	says(c, nil)
+	c.Troubles = []error{second, first}
+	says(c, nil, `level=WARN msg="tidying up failed" error="no permission"`)
+	says(c, nil)
+	c.Troubles = []error{second}
+	says(c, nil)
+	c.Troubles = []error{first, second}
+	says(c, nil, `error="disk full"`) // again
+
+	c = everyKindOfSource()
+	c.Sources, c.PassedOver = c.Sources[:4], nil
+	c.Sources = append(c.Sources[:1], c.Sources[2:]...)
+	says(c, nil, `level=WARN msg="a stat is not of one kind" stat="c is counter here and gauge there"`)
+	says(c, nil)
+	c.Sources = c.Sources[1:]
+	says(c, nil)
+	says(collection(), nil)
+	c = everyKindOfSource()
+	c.Sources, c.PassedOver = c.Sources[2:5], nil
+	says(c, nil, `stat="c is counter here and gauge there"`) // again
+}
+
+func TestLogSaysThatThePipesCanBeReadAgain(t *testing.T) {
+	says := logs(t)
+	says(collection(), nil)
+	broken := errors.New("too many open files")
+	says(nil, broken, `level=ERROR msg="the pipes can't be read" error="too many open files"`)
+	says(nil, broken)
+	says(nil, errors.New("disk on fire"), `level=ERROR msg="the pipes can't be read" error="disk on fire"`)
+	says(collection(), nil, `level=INFO msg="the pipes can be read again" pipe_dir=/pipes`)
+	says(collection(), nil)
+	says(nil, broken, `level=ERROR`)
 }
 
 func TestCheckPath(t *testing.T) {

@@ -72,7 +72,7 @@ func typedLine(s *Snapshot) string {
 func inAnyOrder(t *testing.T, c Combiner, snapshots []*Snapshot) string {
 	t.Helper()
 	got := typedLine(c.Combine(snapshots...))
-	for range len(snapshots) {
+	for range snapshots {
 		for i := range len(snapshots) - 1 {
 			snapshots[i], snapshots[i+1] = snapshots[i+1], snapshots[i]
 			if other := typedLine(c.Combine(snapshots...)); other != got {
@@ -416,9 +416,9 @@ func TestCombineAndFoldLeaveTheirInputsAlone(t *testing.T) {
 		for _, total := range []*Snapshot{Combine(snapshots...), Combine(snapshots[0]), Fold(snapshots[0], snapshots[1:]...)} {
 			for i, stat := range total.Stats { // what is done to the result stays there, too
 				if stat.Dist != nil {
-					changed := append(stat.Dist.Window, Int(1))
-					for j := range changed {
-						changed[j] = Int(99)
+					stat.Dist.Window = append(stat.Dist.Window, Int(1))
+					for j := range stat.Dist.Window {
+						stat.Dist.Window[j] = Int(99)
 					}
 					stat.Dist.Labels = append(stat.Dist.Labels, Label{"changed", 1})
 					stat.Dist.Labels[0] = Label{"changed", 1}
@@ -504,7 +504,7 @@ func throughText(t *testing.T, s *Snapshot) *Snapshot {
 
 // lastingSnapshot returns what a process may have counted.
 func lastingSnapshot(r *rand.Rand) *Snapshot {
-	s := &Snapshot{Ended: true}
+	s := new(Snapshot)
 	for name := range 3 {
 		v := Int(randomInt(r) & math.MaxInt64)
 		if name > 0 || r.IntN(20) == 0 {

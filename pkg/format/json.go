@@ -16,7 +16,7 @@ import (
 //
 // Integers have no point and floats have one; JSON knows neither NaN nor
 // infinities, which are null. JSON strings are Unicode and names are bytes:
-// see appendJSONName for the names that are not UTF-8.
+// see AppendJSONName for the names that are not UTF-8.
 func AppendJSON(b []byte, s *Snapshot, collected time.Time) []byte {
 	b = append(b, `{"stats":`...)
 	b = AppendJSONStats(b, s)
@@ -32,7 +32,7 @@ func AppendJSONStats(b []byte, s *Snapshot) []byte {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendJSONName(b, stat.Name)
+		b = AppendJSONName(b, stat.Name)
 		b = append(b, ':')
 		b = appendJSONNumber(b, stat.Value)
 	}
@@ -62,11 +62,11 @@ func appendJSONNumber(b []byte, v Value) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// appendJSONName appends the name as a JSON string. A byte that is not part of
+// AppendJSONName appends the name as a JSON string. A byte that is not part of
 // UTF-8 text becomes the four characters \xHH; and so that no two names become
 // the same string, a backslash that stands before xHH in the name itself
 // becomes \x5c. Undo both by replacing every \xHH with its byte.
-func appendJSONName(b []byte, name string) []byte {
+func AppendJSONName(b []byte, name string) []byte {
 	b = append(b, '"')
 	for i := 0; i < len(name); {
 		c := name[i]

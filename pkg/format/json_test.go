@@ -91,7 +91,7 @@ func TestJSONTimestampIsSecondsToTheMillisecond(t *testing.T) {
 func TestJSONName(t *testing.T) {
 	f := func(name, want string) {
 		t.Helper()
-		if got := string(appendJSONName(nil, name)); got != want {
+		if got := string(AppendJSONName(nil, name)); got != want {
 			t.Errorf("%q: got %s, want %s", name, got, want)
 		}
 		var decoded string

@@ -35,6 +35,18 @@ func (s *Sum) Add(v Value) {
 	s.hi += i>>63 + int64(carry)
 }
 
+// Sub subtracts v.
+func (s *Sum) Sub(v Value) {
+	if v.float {
+		s.Add(Float(-v.Float64()))
+		return
+	}
+	i := int64(v.bits)
+	var borrow uint64
+	s.lo, borrow = bits.Sub64(s.lo, uint64(i), 0)
+	s.hi -= i>>63 + int64(borrow)
+}
+
 // addAll adds what is in t.
 func (s *Sum) addAll(t *Sum) {
 	var carry uint64

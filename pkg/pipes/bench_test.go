@@ -12,11 +12,11 @@ import (
 func BenchmarkReadOneSnapshot(b *testing.B) {
 	for _, stats := range []int{0, 100, 10_000} {
 		b.Run(fmt.Sprintf("stats=%d", stats), func(b *testing.B) {
-			render := renderText("")
+			var said Stats = renderText("")
 			if stats > 0 {
-				render = newNumbered(stats, 40).render
+				said = newNumbered(stats, 40)
 			}
-			path := publish(b, PublisherOptions{Dir: b.TempDir()}, render).Path()
+			path := publish(b, PublisherOptions{Dir: b.TempDir()}, said).Path()
 			ctx := context.Background()
 			b.ReportAllocs()
 			for b.Loop() {
@@ -34,13 +34,13 @@ func BenchmarkCollect(b *testing.B) {
 	dir := b.TempDir()
 	n := newNumbered(stats, 40)
 	for i := range publishers {
-		publish(b, PublisherOptions{Dir: dir, Name: fmt.Sprintf("p%d", i)}, n.render)
+		publish(b, PublisherOptions{Dir: dir, Name: fmt.Sprintf("p%d", i)}, n)
 	}
 	c := newCollector(b, CollectorOptions{Dir: dir, Deadline: patience})
 	b.ReportAllocs()
 	for b.Loop() {
 		collection := collect(b, c)
-		if missing := collection.Missing(); len(collection.Sources) != publishers || len(missing) > 0 {
+		if missing := collection.Silent(); len(collection.Sources) != publishers || len(missing) > 0 {
 			b.Fatalf("of %d sources %d are missing", len(collection.Sources), len(missing))
 		}
 	}

@@ -18,20 +18,37 @@ const (
 	Unresponsive State = "unresponsive" // it lives, or may, and didn't answer in time
 	Stale        State = "stale"        // the pipe of a process that is gone
 	Failed       State = "failed"       // it can't be read, or sent more than it may
+	Ended        State = "ended"        // it has ended, and left what it counted in a file
+	Retained     State = "retained"     // what is kept of a user's processes that have ended
 )
 
-// A Source is one publisher as a collection saw it.
+// A SourceKind says what a source is.
+type SourceKind string
+
+// The kinds of sources.
+const (
+	TypedSource    SourceKind = "typed"    // a process that publishes in the typed format
+	PlainSource    SourceKind = "plain"    // a process that publishes in the plain format alone
+	RetainedSource SourceKind = "retained" // a retained file
+)
+
+// A Source is one publisher, or one retained file, as a collection saw it.
 type Source struct {
-	Name  string // the stem of its pipe's name
+	Name  string // the stem of its pipe's name, or "retained-" and the user's id
+	ID    string // of a recorder; empty otherwise
+	Kind  SourceKind
 	Path  string
 	PID   int       // 0 if unknown; of the publisher's pid namespace
-	UID   int       // the pipe's owner
+	UID   int       // the owner
 	Since time.Time // when the publisher began, if it says so
 	State State
 
-	Snapshot *format.Snapshot // nil unless State is Live
-	At       time.Time        // when the snapshot was complete
-	Err      error            // why there is none
+	// Snapshot is nil if nothing is known. If Err isn't nil, it is what was seen
+	// last: of a process that is gone, what outlives it.
+	Snapshot *format.Snapshot
+	At       time.Time // when the snapshot was complete, or the file written
+	Err      error     // why it didn't answer
+	lost     bool      // it lives, and somebody deleted its pipe
 }
 
 // A PassedOver is an entry of the directory that is no source, and why.
@@ -47,9 +64,14 @@ type Collection struct {
 	Took       time.Duration
 	Sources    []Source // by pid, then by name
 	PassedOver []PassedOver
+	// Troubles are errors of what a Collector that tidies up does in the
+	// background.
+	Troubles []error
+
+	combiner format.Combiner
 }
 
-// Total returns the sum over all sources that answered.
+// Total returns what the snapshots of all sources are together.
 func (c *Collection) Total() *format.Snapshot {
 	var snapshots []*format.Snapshot
 	for _, s := range c.Sources {
@@ -57,23 +79,24 @@ func (c *Collection) Total() *format.Snapshot {
 			snapshots = append(snapshots, s.Snapshot)
 		}
 	}
-	return format.Combine(snapshots...)
+	return c.combiner.Combine(snapshots...)
 }
 
-// Missing returns the sources whose numbers are not in Total.
-func (c *Collection) Missing() []Source {
-	var missing []Source
+// Silent returns the sources that didn't answer. What is in Total of them, if
+// anything, is what was seen last.
+func (c *Collection) Silent() []Source {
+	var silent []Source
 	for _, s := range c.Sources {
-		if s.Snapshot == nil {
-			missing = append(missing, s)
+		if s.Err != nil {
+			silent = append(silent, s)
 		}
 	}
-	return missing
+	return silent
 }
 
 func (c *Collection) sort() {
 	slices.SortFunc(c.Sources, func(a, b Source) int {
-		return cmp.Or(cmp.Compare(a.PID, b.PID), strings.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(a.PID, b.PID), strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
 	})
 	slices.SortFunc(c.PassedOver, func(a, b PassedOver) int { return strings.Compare(a.Name, b.Name) })
 }

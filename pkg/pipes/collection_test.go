@@ -26,8 +26,8 @@ func TestTotalIsTheSumOfThoseThatAnswered(t *testing.T) {
 	if total.Skipped != 2 {
 		t.Errorf("%d lines were skipped, want 2", total.Skipped)
 	}
-	if missing := c.Missing(); len(missing) != 1 || missing[0].Name != "2" {
-		t.Errorf("missing are %+v, want source 2", missing)
+	if silent := c.Silent(); len(silent) != 1 || silent[0].Name != "2" {
+		t.Errorf("silent are %+v, want source 2", silent)
 	}
 }
 
@@ -36,8 +36,8 @@ func TestTotalOfNothingIsEmpty(t *testing.T) {
 	if total := c.Total(); total == nil || len(total.Stats) > 0 {
 		t.Errorf("the total of nothing is %+v", total)
 	}
-	if missing := c.Missing(); len(missing) > 0 {
-		t.Errorf("missing are %+v", missing)
+	if silent := c.Silent(); len(silent) > 0 {
+		t.Errorf("silent are %+v", silent)
 	}
 }
 

@@ -8,8 +8,11 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
+
+	"github.com/statvent/statvent/pkg/format"
 )
 
 // CollectorOptions say what a Collector reads and how long it waits. Zero
@@ -20,13 +23,22 @@ type CollectorOptions struct {
 	StaleAfter time.Duration // how long a plain pipe without its process is kept; 60 s
 	Limits     Limits        // what one source may send
 
-	// RemoveStale makes the Collector remove the pipes of processes that are
-	// gone, where it may: the files of a Publisher as soon as it is seen dead, a
-	// plain pipe when its pid is gone and nobody has answered for StaleAfter.
-	RemoveStale bool
+	// Aggregate returns how the gauges of that name become one; nil means that
+	// all are added up.
+	Aggregate func(name string) format.Aggregate
 
-	// Select restricts the sources to those for which it says true; nil means
-	// all. The pid is 0 if unknown.
+	// Tidy makes the Collector clean up in the background, as far as it may: what
+	// processes that are gone have counted is folded into the retained files, and
+	// their pipes are removed, those of a Publisher as soon as it is seen dead, a
+	// plain one when its pid is gone and nobody has answered for StaleAfter.
+	Tidy bool
+
+	// StateDir is where a Collector that tidies up saves what it saw last, for
+	// the one that comes after it. Empty means nowhere.
+	StateDir string
+
+	// Select restricts the sources to the processes for which it says true; nil
+	// means all, and the retained files. The pid is 0 if unknown.
 	Select func(name string, pid int) bool
 }
 
@@ -47,37 +59,35 @@ func NewCollector(opts CollectorOptions) *Collector {
 		opts.StaleAfter = DefaultStaleAfter
 	}
 	opts.Limits = opts.Limits.withDefaults()
-	return &Collector{opts: opts, sources: make(map[string]*source)}
+	c := &Collector{opts: opts, sources: make(map[string]*source)}
+	if opts.Tidy && opts.StateDir != "" {
+		c.state = newStateFile(opts.StateDir, opts.Dir)
+		c.saved, c.stateErr = c.state.load()
+	}
+	return c
 }
 
 // A Collector reads all pipes of a directory at once. A source that doesn't
 // answer within the deadline is not waited for again until it has answered or
 // its pipe has changed; what it says late is taken into the collection that
 // comes next. So the slowness of a source costs itself and, once, one deadline.
+//
+// While a source doesn't answer, its values are those that were seen last.
 type Collector struct {
 	opts CollectorOptions
 
-	mu      sync.Mutex // guards sources; held for a whole collection
+	mu      sync.Mutex // guards what follows; held for a whole collection
 	sources map[string]*source
-}
+	serial  int                 // of the collection
+	saved   map[string]lastSeen // by id, from the collector before this one
+	savedAt time.Time
+	state   *stateFile // nil if there is none
 
-// A source is what a Collector remembers of a pipe, by its stem.
-type source struct {
-	stem     string
-	liveIDs  []string  // of its .live files in the last listing
-	pipe     fileInfo  // the pipe that was read last
-	reading  *reading  // under way since this collection or an earlier one; else nil
-	late     *reading  // what it answered after the last collection; else nil
-	hadStats bool      // it has had stats
-	missed   time.Time // since when it hasn't answered, zero if it did the last time
-	lastErr  error     // why it didn't, as far as that is known
-	slow     bool      // a collection waited for it in vain, and it hasn't answered since
-	lostPipe bool      // it is a Publisher's that lives, and its pipe was deleted
-
-	// What its .live file says, as long as liveIDs stays the same.
-	saidIDs []string
-	pid     int
-	since   time.Time
+	tidying   sync.WaitGroup // a background tidy, of which there is one at a time
+	isTidying bool           // one is under way
+	tidyErr   error          // of the last one
+	stateErr  error          // of loading or saving the state
+	closed    bool
 }
 
 // Collect reads all pipes and returns when each has answered or the deadline
@@ -97,132 +107,159 @@ func (c *Collector) Collect(ctx context.Context) (*Collection, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.remember(dir, l)
+	c.serial++
+	c.forgetUnlisted(dir, l, c.remember(dir, l))
 	if err := c.ask(ctx, dir, start); err != nil {
 		return nil, err
 	}
-	collection := &Collection{Dir: c.opts.Dir, Time: start}
+	if c.bury(dir) {
+		// What stands at the plain name of one that is dead may be another's.
+		c.remember(dir, l)
+		if err := c.ask(ctx, dir, start); err != nil {
+			return nil, err
+		}
+	}
+	collection := &Collection{Dir: c.opts.Dir, Time: start, combiner: format.Combiner{Aggregate: c.opts.Aggregate}}
 	for _, name := range l.other {
 		collection.PassedOver = append(collection.PassedOver, PassedOver{name, `its name does not end in "` + statsSuffix + `"`})
 	}
+	chores := newChores()
 	for _, s := range c.sources {
-		c.conclude(collection, dir, s)
+		c.conclude(collection, dir, l, s, chores)
 	}
-	if c.opts.RemoveStale {
-		dir.removeLitter(l.tmp, start)
-		for stem, ids := range l.live {
-			if _, ok := c.sources[stem]; !ok {
-				_, _ = dir.removeDead(stem, ids) // killed before it had a pipe, or after
-			}
+	if c.opts.Select == nil {
+		if err := c.settle(ctx, dir, collection); err != nil {
+			return nil, err
 		}
+	}
+	for _, err := range []error{c.tidyErr, c.stateErr} {
+		if err != nil {
+			collection.Troubles = append(collection.Troubles, err)
+		}
+	}
+	if c.opts.Tidy {
+		c.tidyUp(dir, chores)
 	}
 	collection.sort()
 	collection.Took = time.Since(start)
 	return collection, nil
 }
 
-// Close ends all readings that are still under way.
+// Close ends all readings that are still under way, waits for what is done in
+// the background, and saves what was seen last.
 func (c *Collector) Close() {
 	c.mu.Lock()
+	c.closed = true // nothing is begun in the background from here on
+	c.mu.Unlock()
+	c.tidying.Wait()
+	c.mu.Lock()
 	defer c.mu.Unlock()
-	for stem := range c.sources {
-		c.forget(stem)
+	c.save(time.Now())
+	for name := range c.sources {
+		c.forget(name)
 	}
 }
 
-func (c *Collector) forget(stem string) {
-	c.sources[stem].beginAnew()
-	delete(c.sources, stem)
+func (c *Collector) forget(name string) {
+	c.sources[name].beginAnew()
+	delete(c.sources, name)
 }
 
-// beginAnew forgets that the source didn't answer.
-func (s *source) beginAnew() {
-	if s.reading != nil {
-		s.reading.cancel()
-	}
-	s.reading, s.missed, s.slow, s.lastErr, s.lostPipe = nil, time.Time{}, false, nil, false
-}
-
-// remember brings the sources in line with a listing. One that isn't in it is
-// forgotten, unless it may be without a pipe for a moment only: see comesBack.
-func (c *Collector) remember(dir *directory, l *listing) {
+// remember takes in the sources of a listing and returns the names of their
+// entries: the typed pipes and files, and the plain pipes of those who have no
+// typed one, or may have none.
+func (c *Collector) remember(dir *directory, l *listing) map[string]bool {
 	listed := make(map[string]bool, len(l.pipes))
+	for stem, ids := range l.typed {
+		for _, id := range ids {
+			name := typedName(stem, id)
+			listed[name] = true
+			var liveIDs []string
+			if slices.Contains(l.live[stem], id) {
+				liveIDs = []string{id}
+			}
+			c.rememberOne(dir, source{name: name, stem: stem, id: id, liveIDs: liveIDs})
+		}
+	}
 	for _, stem := range l.pipes {
-		listed[stem] = true
-		s := c.sources[stem]
-		if s == nil {
-			s = &source{stem: stem}
+		if name := statsName(stem); !c.isSpokenFor(dir, name, stem, l.typed[stem]) {
+			listed[name] = true
+			c.rememberOne(dir, source{name: name, stem: stem, liveIDs: l.live[stem]})
 		}
-		s.liveIDs = l.live[stem]
-		if s.lostPipe { // and has one again
-			s.beginAnew()
-		}
-		if c.opts.Select != nil && !c.opts.Select(stem, s.findPID(dir)) {
-			continue
-		}
-		c.sources[stem] = s
 	}
-	for stem, s := range c.sources {
-		s.takeLate()
-		if listed[stem] {
-			continue
-		}
-		s.liveIDs = l.live[stem]
-		if !s.comesBack(dir) {
-			c.forget(stem)
-			continue
-		}
-		s.lostPipe = len(s.liveIDs) > 0
-	}
+	return listed
 }
 
-// takeLate takes the answer of a reading that an earlier collection didn't wait
-// for. It shows that the source answers again; its values count only if it
-// doesn't do so this time.
-func (s *source) takeLate() {
-	s.late = nil
-	if s.reading == nil || !s.reading.finished() {
+func (c *Collector) rememberOne(dir *directory, found source) {
+	s := c.sources[found.name]
+	isNew := s == nil
+	if isNew {
+		s = &found
+		if saved, ok := c.saved[s.id]; ok && s.isTyped() {
+			s.last = &saved
+		}
+	}
+	s.liveIDs = found.liveIDs
+	if s.lost { // and has a pipe again
+		s.beginAnew()
+	}
+	if c.opts.Select != nil && !c.opts.Select(s.stem, s.findPID(dir)) {
 		return
 	}
-	if s.reading.err == nil {
-		s.late, s.slow = s.reading, false
-	} else {
-		s.lastErr = s.reading.err
-	}
-	s.reading = nil
-}
-
-// comesBack tells whether a source that has no pipe just now will have one at
-// once. A plain publisher removes its own after each reader, and a Publisher
-// puts back what somebody deleted; both must live. One that was waited for in
-// vain is not waited for again.
-func (s *source) comesBack(dir *directory) bool {
-	if len(s.liveIDs) == 0 {
-		return !s.slow && pidLives(s.stem)
-	}
-	return dir.liveness(s.stem, s.liveIDs, s.pipe) == alive
-}
-
-// pidLives tells whether the pid that the stem names is that of a process.
-func pidLives(stem string) bool {
-	pid, ok := stemPID(stem)
-	return ok && processExists(pid)
-}
-
-// findPID returns the pid that the publisher says it has, else the one that its
-// pipe is named after, else 0.
-func (s *source) findPID(dir *directory) int {
-	if !slices.Equal(s.saidIDs, s.liveIDs) {
-		if pipe, err := statAt(dir.fd, statsName(s.stem)); err == nil {
-			s.pid, s.since = dir.livePID(s.stem, s.liveIDs, pipe)
-			s.saidIDs = s.liveIDs
+	if isNew && s.isTyped() {
+		if info, err := statAt(dir.fd, s.name); err == nil && dir.isDead(s.stem, s.id, s.liveIDs, info) {
+			s.pipe = info
+			s.bury()
 		}
 	}
-	if s.pid == 0 {
-		pid, _ := stemPID(s.stem)
-		return pid
+	c.sources[s.name] = s
+}
+
+// isSpokenFor tells whether a plain pipe is that of somebody who has a typed
+// one, which has the same and more. Anybody may put a typed pipe there: it must
+// be of the same user, or of root, and its publisher must live.
+func (c *Collector) isSpokenFor(dir *directory, name, stem string, ids []string) bool {
+	if len(ids) == 0 {
+		return false
 	}
-	return s.pid
+	pipe, err := statAt(dir.fd, name)
+	if err != nil {
+		return false
+	}
+	for _, id := range ids {
+		typed, err := statAt(dir.fd, typedName(stem, id))
+		if err != nil || !typed.speaksFor(pipe) || !typed.isFIFO() {
+			continue
+		}
+		if s := c.sources[typedName(stem, id)]; s == nil || !s.dead {
+			return true
+		}
+	}
+	return false
+}
+
+// forgetUnlisted forgets the sources that are not listed, unless they may be
+// without a pipe for a moment only: see comesBack.
+func (c *Collector) forgetUnlisted(dir *directory, l *listing, listed map[string]bool) {
+	for name, s := range c.sources {
+		s.takeLate()
+		if listed[name] {
+			continue
+		}
+		if !s.isTyped() {
+			s.liveIDs = l.live[s.stem]
+		}
+		// One that has the other pipe only is read there.
+		elsewhere := len(l.typed[s.stem]) > 0
+		if s.isTyped() {
+			elsewhere = listed[statsName(s.stem)]
+		}
+		if elsewhere || !s.comesBack(dir) {
+			c.forget(name)
+			continue
+		}
+		s.lost = len(s.liveIDs) > 0
+	}
 }
 
 // ask starts a reading of each source that has none under way, and waits for
@@ -231,6 +268,10 @@ func (c *Collector) ask(ctx context.Context, dir *directory, start time.Time) er
 	deadline := start.Add(c.opts.Deadline)
 	var awaited []*reading
 	for _, s := range c.sources {
+		if s.dead || s.asked == c.serial {
+			continue
+		}
+		s.asked = c.serial
 		if s.reading != nil && s.hasFreshPipe(dir) {
 			s.beginAnew()
 		}
@@ -256,104 +297,89 @@ func (c *Collector) ask(ctx context.Context, dir *directory, start time.Time) er
 	return nil
 }
 
-// hasFreshPipe tells whether the reading under way is of a pipe that has been
-// replaced since, so that nobody will answer it.
-func (s *source) hasFreshPipe(dir *directory) bool {
-	if s.reading.finished() {
-		return false // just now
+// bury looks for typed sources that turned out to be dead.
+func (c *Collector) bury(dir *directory) (found bool) {
+	for _, s := range c.sources {
+		if s.dead || !s.isTyped() || s.late != nil || s.reading.finished() && s.reading.err == nil {
+			continue
+		}
+		pipe := s.reading.currentPipe()
+		if pipe.id == (fileID{}) {
+			pipe = s.pipe // it hasn't got as far
+		}
+		if pipe.id != (fileID{}) && dir.isDead(s.stem, s.id, s.liveIDs, pipe) {
+			s.pipe = pipe
+			s.bury()
+			found = true
+		}
 	}
-	reads := s.reading.currentPipe()
-	now, err := statAt(dir.fd, statsName(s.stem))
-	return err == nil && reads.id != (fileID{}) && now.id != reads.id
-}
-
-// newReading returns a reading of the source as it is known now: what it holds
-// isn't shared with later collections.
-func (s *source) newReading(dir *directory, limits Limits, deadline time.Time) *reading {
-	r := newReading(dir.share(), statsName(s.stem), limits, deadline)
-	stem, ids, last := s.stem, s.liveIDs, s.pipe
-	r.hadStats = s.hadStats
-	if len(ids) == 0 {
-		r.hopeful = func() bool { return pidLives(stem) }
-	} else {
-		r.hopeful = func() bool { return r.dir.liveness(stem, ids, last) == alive }
-		r.dead = func(pipe fileInfo) bool { return r.dir.liveness(stem, ids, pipe) == dead }
-	}
-	return r
-}
-
-// outcome returns the reading that has the source's answer, or why there is
-// none.
-func (s *source) outcome() (answer *reading, err error) {
-	r := s.reading
-	if pipe := r.currentPipe(); pipe.id != (fileID{}) {
-		s.pipe = pipe
-	}
-	switch {
-	case r.finished():
-		s.reading, err = nil, r.err
-	case s.slow && s.lastErr != nil:
-		err = s.lastErr // it wasn't waited for, so this is no news
-	default:
-		err = errNoReply
-	}
-	if err == nil {
-		s.slow = false
-		return r, nil
-	}
-	if s.late != nil {
-		s.slow = s.reading != nil
-		return s.late, nil
-	}
-	return nil, err
+	return found
 }
 
 // conclude says what became of a source in this collection.
-func (c *Collector) conclude(collection *Collection, dir *directory, s *source) {
+func (c *Collector) conclude(collection *Collection, dir *directory, l *listing, s *source, chores *chores) {
 	answer, err := s.outcome()
 	out := Source{
 		Name: s.stem,
-		Path: filepath.Join(c.opts.Dir, statsName(s.stem)),
-		PID:  s.findPID(dir),
-		UID:  int(s.pipe.uid),
+		ID:   s.id,
+		Kind: PlainSource,
+		Path: filepath.Join(c.opts.Dir, s.name),
+		UID:  s.pipe.uid,
+		lost: s.lost,
 	}
-	if s.pid != 0 {
-		out.Since = s.since
+	if s.isTyped() {
+		out.Kind = TypedSource
 	}
 	switch {
 	case err == nil:
-		s.missed, s.lastErr = time.Time{}, nil
-		s.hadStats = s.hadStats || len(answer.snapshot.Stats) > 0
-		out.State, out.Snapshot, out.At = Live, answer.snapshot, answer.at
+		s.answered(answer)
+		out.State = Live
+		if answer.final {
+			out.State = Ended
+			chores.final(s)
+		}
 	case errors.Is(err, fs.ErrNotExist) && dir.liveness(s.stem, s.liveIDs, s.pipe) != alive:
-		c.forget(s.stem) // it has ended, cleanly
+		c.forget(s.name) // it has ended, cleanly
 		return
 	case errors.Is(err, errNotFIFO):
-		c.forget(s.stem)
+		c.forget(s.name)
 		collection.PassedOver = append(collection.PassedOver,
-			PassedOver{statsName(s.stem), "it is " + s.pipe.kind() + ", not a named pipe"})
+			PassedOver{s.name, "it is " + s.pipe.kind() + ", not a named pipe"})
 		return
 	default:
-		if s.missed.IsZero() {
-			s.missed = collection.Time
-		}
-		s.lastErr = err
-		s.slow = s.slow || errors.Is(err, errNoReply) || errors.Is(err, errBusy) || errors.Is(err, fs.ErrNotExist)
+		s.silent(collection.Time, err)
 		c.diagnose(&out, dir, s, err)
+		if out.State == Stale {
+			chores.stale(s, collection.Time)
+		}
+		if out.State == Stale && !s.isTyped() && len(l.typed[s.stem]) > 0 {
+			return // the plain pipe of one that is reported as typed
+		}
+	}
+	if s.last != nil && (err == nil || s.isTyped() || out.State == Unresponsive && pidLives(s.stem)) {
+		out.Snapshot, out.At = s.last.snapshot, s.last.at
+	}
+	if out.PID = s.findPID(dir); s.pid != 0 {
+		out.Since = s.since
 	}
 	collection.Sources = append(collection.Sources, out)
 }
 
-// diagnose says why a source has no snapshot, and removes its pipe where its
-// process is gone.
+// diagnose says why a source didn't answer.
 func (c *Collector) diagnose(out *Source, dir *directory, s *source, err error) {
 	out.State = Unresponsive
 	switch {
-	case s.lostPipe:
+	case s.dead:
+		out.State, out.Err = Stale, errDead
+		return
+	case s.isTyped() && s.pipe.mode.IsRegular(): // a final
+		out.State, out.Err = Failed, err
+		return
+	case s.lost:
 		out.Err = errNoPipe
 	case errors.Is(err, errNoReply):
 		out.Err = fmt.Errorf("no answer within %v", c.opts.Deadline)
-	case errors.Is(err, errBusy), errors.Is(err, errEmptied):
+	case errors.Is(err, errBusy), errors.Is(err, errEmptied), errors.Is(err, format.ErrTorn):
 		out.Err = fmt.Errorf("no answer within %v: %w", c.opts.Deadline, cmp.Or(errors.Unwrap(err), err))
 	case errors.Is(err, errDead):
 		out.Err = err
@@ -367,10 +393,10 @@ func (c *Collector) diagnose(out *Source, dir *directory, s *source, err error) 
 	case alive:
 		return
 	case dead:
-		out.State, out.Err = Stale, errDead
-		if c.opts.RemoveStale {
-			_, err := dir.removeDead(s.stem, s.liveIDs)
-			c.removed(out, err)
+		// A typed one is buried by now, or ending. A plain one may be that of another
+		// program with the same pid, which takes its time.
+		if !s.isTyped() && (!pidLives(s.stem) || time.Since(s.missed) >= c.opts.StaleAfter) {
+			out.State, out.Err = Stale, errDead
 		}
 		return
 	case unknown:
@@ -382,15 +408,82 @@ func (c *Collector) diagnose(out *Source, dir *directory, s *source, err error) 
 	out.Err = fmt.Errorf("%w, and no process %d is here", out.Err, pid)
 	if time.Since(s.missed) >= c.opts.StaleAfter {
 		out.State = Stale
-		if c.opts.RemoveStale {
-			c.removed(out, dir.remove(statsName(s.stem), s.pipe.id))
+		if s.isTyped() {
+			s.bury()
 		}
 	}
 }
 
-// removed notes that a stale pipe can't be removed.
-func (c *Collector) removed(out *Source, err error) {
-	if err != nil {
-		out.Err = fmt.Errorf("%w; its pipe stays: %w", out.Err, err)
+// settle adds the retained files to a collection, and takes out of it whatever
+// is in them by now. Each counter is in exactly one of the two places: a recorder
+// that is noted in a retained file, or whose path was gone before that was read,
+// is in the file. If a path goes meanwhile without a note, nobody can tell; then
+// both are looked at again. That ends: each time there are fewer paths.
+func (c *Collector) settle(ctx context.Context, dir *directory, collection *Collection) error {
+	for {
+		before, err := dir.list()
+		if err != nil {
+			return err
+		}
+		retained := c.readRetained(dir, before)
+		after, err := dir.list()
+		if err != nil {
+			return err
+		}
+		sources := slices.Clone(retained.sources)
+		unclear := false
+		for _, s := range collection.Sources {
+			switch {
+			case s.Kind != TypedSource || s.lost:
+				sources = append(sources, s)
+			case !before.hasTyped(s.Name, s.ID) || retained.notes[note{s.UID, s.ID}]:
+			default:
+				sources = append(sources, s)
+				unclear = unclear || !after.hasTyped(s.Name, s.ID)
+			}
+		}
+		if !unclear {
+			collection.Sources = sources
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 	}
+}
+
+// A note says that a recorder of that user is in the user's retained file.
+type note struct {
+	uid int
+	id  string
+}
+
+// retainedFiles is what the retained files hold.
+type retainedFiles struct {
+	sources []Source
+	notes   map[note]bool
+}
+
+func (c *Collector) readRetained(dir *directory, l *listing) retainedFiles {
+	files := retainedFiles{notes: make(map[note]bool)}
+	for _, uid := range l.retained {
+		s := Source{
+			Name:  "retained-" + strconv.Itoa(uid),
+			Kind:  RetainedSource,
+			Path:  filepath.Join(c.opts.Dir, retainedName(uid)),
+			UID:   uid,
+			State: Retained,
+		}
+		doc, info, err := dir.readRetained(uid, c.opts.Limits)
+		if err != nil {
+			s.State, s.Err = Failed, err
+		} else {
+			s.Snapshot, s.At = doc.Snapshot, info.mtime
+			for _, id := range doc.Folded {
+				files.notes[note{uid, id}] = true
+			}
+		}
+		files.sources = append(files.sources, s)
+	}
+	return files
 }

@@ -81,19 +81,27 @@ func (d *directory) close() {
 
 // The names in a pipe directory.
 const (
-	statsSuffix = ".stats"
-	liveSuffix  = ".live"
-	tmpPrefix   = ".tmp-"
+	statsSuffix    = ".stats"
+	typedSuffix    = ".typed"
+	liveSuffix     = ".live"
+	lockSuffix     = ".lock"
+	retainedPrefix = ".retained-"
+	tmpPrefix      = ".tmp-"
 )
 
 func statsName(stem string) string { return stem + statsSuffix }
 
+func typedName(stem, id string) string { return "." + stem + "." + id + typedSuffix }
+
 func liveName(stem, id string) string { return "." + stem + "." + id + liveSuffix }
 
-// tmpName returns a name for a file in the moment before it gets its own.
-func tmpName() string {
-	return tmpPrefix + strconv.Itoa(effectiveUID()) + "-" + newID()
-}
+func retainedName(uid int) string { return retainedPrefix + strconv.Itoa(uid) + typedSuffix }
+
+func retainedLockName(uid int) string { return retainedPrefix + strconv.Itoa(uid) + lockSuffix }
+
+// tmpName returns a name for a file in the moment before it gets its own and
+// belongs to that user.
+func tmpName(uid int) string { return tmpPrefix + strconv.Itoa(uid) + "-" + newID() }
 
 const idLen = 16 // 64 bits in hex
 
@@ -103,9 +111,9 @@ func newID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// parseLiveName splits the name of a .live file into stem and id.
-func parseLiveName(name string) (stem, id string, ok bool) {
-	name, ok = strings.CutSuffix(name, liveSuffix)
+// parseName splits the name ".<stem>.<id><suffix>" of a file of a Publisher.
+func parseName(name, suffix string) (stem, id string, ok bool) {
+	name, ok = strings.CutSuffix(name, suffix)
 	if !ok || !strings.HasPrefix(name, ".") {
 		return "", "", false
 	}
@@ -115,6 +123,14 @@ func parseLiveName(name string) (stem, id string, ok bool) {
 		return "", "", false
 	}
 	return stem, id, true
+}
+
+// parseRetainedName returns the user in the name of a retained file.
+func parseRetainedName(name string) (uid int, ok bool) {
+	name, isTyped := strings.CutSuffix(name, typedSuffix)
+	number, isRetained := strings.CutPrefix(name, retainedPrefix)
+	n, err := strconv.ParseUint(number, 10, 32)
+	return int(n), isTyped && isRetained && err == nil && strconv.FormatUint(n, 10) == number
 }
 
 func isID(s string) bool {
@@ -152,10 +168,12 @@ func stemPID(stem string) (pid int, ok bool) {
 
 // A listing is what stands in a pipe directory at one moment.
 type listing struct {
-	pipes []string            // stems of all *.stats
-	live  map[string][]string // stem -> ids of its .live files
-	tmp   []string            // names
-	other []string            // names that are none of ours and don't begin with a dot
+	pipes    []string            // stems of all *.stats
+	typed    map[string][]string // stem -> ids of its .typed files
+	live     map[string][]string // stem -> ids of its .live files
+	retained []int               // users of all retained files
+	tmp      []string            // names
+	other    []string            // names that are none of ours and don't begin with a dot
 }
 
 func (d *directory) list() (*listing, error) {
@@ -163,25 +181,36 @@ func (d *directory) list() (*listing, error) {
 	if err != nil {
 		return nil, &fs.PathError{Op: "list", Path: d.path, Err: err}
 	}
-	l := &listing{live: make(map[string][]string)}
+	l := &listing{typed: make(map[string][]string), live: make(map[string][]string)}
 	for _, name := range names {
-		if stem, id, ok := parseLiveName(name); ok {
-			l.live[stem] = append(l.live[stem], id)
-		} else if strings.HasPrefix(name, tmpPrefix) {
-			l.tmp = append(l.tmp, name)
-		} else if name[0] == '.' {
-			continue
-		} else if stem, ok := strings.CutSuffix(name, statsSuffix); ok {
-			l.pipes = append(l.pipes, stem)
-		} else {
-			l.other = append(l.other, name)
-		}
+		l.add(name)
 	}
 	for _, ids := range l.live {
 		slices.Sort(ids) // the same files, the same list
 	}
 	return l, nil
 }
+
+func (l *listing) add(name string) {
+	if name[0] != '.' {
+		if stem, ok := strings.CutSuffix(name, statsSuffix); ok {
+			l.pipes = append(l.pipes, stem)
+		} else {
+			l.other = append(l.other, name)
+		}
+	} else if stem, id, ok := parseName(name, typedSuffix); ok {
+		l.typed[stem] = append(l.typed[stem], id)
+	} else if stem, id, ok := parseName(name, liveSuffix); ok {
+		l.live[stem] = append(l.live[stem], id)
+	} else if uid, ok := parseRetainedName(name); ok {
+		l.retained = append(l.retained, uid)
+	} else if strings.HasPrefix(name, tmpPrefix) {
+		l.tmp = append(l.tmp, name)
+	}
+}
+
+// hasTyped tells whether that .typed file is listed.
+func (l *listing) hasTyped(stem, id string) bool { return slices.Contains(l.typed[stem], id) }
 
 // remove unlinks the name if it still stands for that file.
 func (d *directory) remove(name string, id fileID) error {
@@ -207,9 +236,87 @@ func (d *directory) removeLitter(names []string, now time.Time) {
 	}
 }
 
-// isLitter tells whether the file is what a publisher of the user in its name
-// makes under such a name.
+// isLitter tells whether the file is what the user in its name, or root for
+// that user, makes under such a name.
 func isLitter(name string, info fileInfo) bool {
 	uid, id, ok := strings.Cut(strings.TrimPrefix(name, tmpPrefix), "-")
-	return ok && uid == strconv.FormatUint(uint64(info.uid), 10) && isID(id) && (info.isFIFO() || info.mode.IsRegular())
+	ours := uid == strconv.Itoa(info.uid) || info.uid == 0
+	return ok && ours && isID(id) && (info.isFIFO() || info.mode.IsRegular())
+}
+
+// putFile puts a file with that text and of that user at the name, at once:
+// whoever looks finds what was there before or all of the new one, whenever
+// this process is killed.
+func (d *directory) putFile(name string, uid int, text []byte) error {
+	tmp := tmpName(uid)
+	fd, err := createAt(d.fd, tmp, 0o600)
+	if err == nil {
+		err = fillFile(fd, uid, text)
+		closeFD(fd)
+		if err == nil {
+			err = renameAt(d.fd, tmp, name)
+		}
+		if err != nil {
+			_ = unlinkAt(d.fd, tmp)
+		}
+	}
+	if err != nil {
+		return &fs.PathError{Op: "write", Path: filepath.Join(d.path, name), Err: err}
+	}
+	return nil
+}
+
+func fillFile(fd, uid int, text []byte) error {
+	for len(text) > 0 {
+		n, err := writeFD(fd, text)
+		if err != nil {
+			return err
+		}
+		text = text[n:]
+	}
+	if uid != effectiveUID() {
+		if err := chownFD(fd, uid); err != nil {
+			return err
+		}
+	}
+	return chmodFD(fd, 0o644)
+}
+
+// checkFile says what is wrong with a regular file of which only its owner
+// should be able to change anything.
+func checkFile(info fileInfo) error {
+	switch {
+	case !info.mode.IsRegular():
+		return errors.New("it is " + info.kind() + ", not a regular file")
+	case info.links > 1:
+		return errors.New("it has another name as well")
+	case info.mode.Perm()&0o022 != 0:
+		return errors.New("others than its owner may write it")
+	}
+	return nil
+}
+
+// openFile opens a regular file, checked before, lest opening something else
+// does something, and after.
+func (d *directory) openFile(name string) (*os.File, fileInfo, error) {
+	info, err := statAt(d.fd, name)
+	if err == nil {
+		err = checkFile(info)
+	}
+	if err != nil {
+		return nil, info, err
+	}
+	fd, err := openReadAt(d.fd, name)
+	if err != nil {
+		return nil, info, err
+	}
+	info, err = statFD(fd)
+	if err == nil {
+		err = checkFile(info)
+	}
+	if err != nil {
+		closeFD(fd)
+		return nil, info, err
+	}
+	return os.NewFile(uintptr(fd), name), info, nil
 }

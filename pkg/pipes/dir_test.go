@@ -28,7 +28,7 @@ const someID = "9f86d081884c7d65"
 func TestLiveNamesAreSplitAtTheirID(t *testing.T) {
 	good := func(name, wantStem string) {
 		t.Helper()
-		stem, id, ok := parseLiveName(name)
+		stem, id, ok := parseName(name, liveSuffix)
 		if !ok || stem != wantStem || id != someID {
 			t.Errorf("%q is stem %q and id %q (%v), want %q and %q", name, stem, id, ok, wantStem, someID)
 		}
@@ -48,7 +48,7 @@ func TestLiveNamesAreSplitAtTheirID(t *testing.T) {
 
 	bad := func(name string) {
 		t.Helper()
-		if stem, id, ok := parseLiveName(name); ok || stem != "" || id != "" {
+		if stem, id, ok := parseName(name, liveSuffix); ok || stem != "" || id != "" {
 			t.Errorf("%q passes for stem %q and id %q", name, stem, id)
 		}
 	}
@@ -79,12 +79,12 @@ func FuzzParseLiveName(f *testing.F) {
 	f.Fuzz(func(t *testing.T, a, b string) {
 		name := liveName(a, b)
 		for _, name := range []string{name, a, b, a + b} {
-			if stem, id, ok := parseLiveName(name); ok && (liveName(stem, id) != name || stem == "" || len(id) != idLen) {
+			if stem, id, ok := parseName(name, liveSuffix); ok && (liveName(stem, id) != name || stem == "" || len(id) != idLen) {
 				t.Errorf("%q is split into %q and %q", name, stem, id)
 			}
 		}
 		if id := newID(); a != "" {
-			if stem, got, ok := parseLiveName(liveName(a, id)); !ok || stem != a || got != id {
+			if stem, got, ok := parseName(liveName(a, id), liveSuffix); !ok || stem != a || got != id {
 				t.Errorf("stem %q and id %q come back as %q and %q (%v)", a, id, stem, got, ok)
 			}
 		}

@@ -34,7 +34,7 @@ func (d *directory) placeFIFO(name string, perm fs.FileMode, replaces *fifo) (*f
 	if err := d.checkPlace(name, replaces); err != nil {
 		return nil, err
 	}
-	tmp := tmpName()
+	tmp := tmpName(effectiveUID())
 	if err := d.makeFIFO(tmp, uint32(perm.Perm())); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,12 @@ const patience = 30 * time.Second
 
 // slack is what a loaded machine may add to a time that is measured.
 const slack = 400 * time.Millisecond
+
+// withRace tells whether the race detector watches, which takes its time.
+var withRace = func() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}()
 
 // scaled returns n, or a tenth of it where time is short.
 func scaled(n int) int {
@@ -134,16 +141,122 @@ func procList(t *testing.T, dir string) []string {
 
 func threads(t *testing.T) int { return len(procList(t, "/proc/self/task")) }
 
+// rendered are Stats in the plain format, and so untyped, that leave nothing
+// behind.
+type rendered func(b []byte) []byte
+
+func (r rendered) Snapshot() *format.Snapshot {
+	var p format.PlainParser
+	_, _ = p.Write(r(nil))
+	return p.Snapshot()
+}
+
+func (rendered) Final() *format.Snapshot { return &format.Snapshot{} }
+
+// A tally is Stats with a counter n, a gauge g that is 5, and a distribution d
+// in which a 2 was recorded for each n.
+type tally struct {
+	mu     sync.Mutex
+	n      int64
+	ended  bool
+	finals int
+}
+
+func (t *tally) add(n int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.n += n
+}
+
+func (t *tally) Snapshot() *format.Snapshot {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.ended {
+		return &format.Snapshot{}
+	}
+	return tallied(t.n)
+}
+
+func (t *tally) Final() *format.Snapshot {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
+	t.finals++
+	return tallied(t.n).Lasting()
+}
+
+func tallied(n int64) *format.Snapshot {
+	window := slices.Repeat([]format.Value{format.Int(2)}, int(min(n, 100)))
+	return &format.Snapshot{Stats: []format.Stat{
+		{Name: "d.{0}", Kind: format.Distribution, Dist: &format.Samples{
+			Count: n, Sum: format.Int(2 * n), Window: window, Labels: []format.Label{{Name: "median", Percentile: 50}},
+		}},
+		{Name: "g", Kind: format.Gauge, Value: format.Int(5)},
+		{Name: "n", Kind: format.Counter, Value: format.Int(n)},
+	}}
+}
+
+// countOf returns the n of a snapshot of tallies, and an error if what else there
+// is doesn't fit.
+func countOf(s *format.Snapshot) (int64, error) {
+	var n, recorded, sum int64
+	for _, stat := range s.Stats {
+		switch {
+		case stat.Name == "n":
+			n = stat.Value.Int64()
+		case stat.Name == "d.{0}" && stat.Kind == format.Distribution:
+			recorded, sum = stat.Dist.Count, stat.Dist.Sum.Int64()
+		}
+	}
+	if recorded != n || sum != 2*n {
+		return n, fmt.Errorf("n is %d, but %d values were recorded, which sum up to %d", n, recorded, sum)
+	}
+	return n, nil
+}
+
+// checkCount fails the test unless the tallies have counted so much together.
+func checkCount(t testing.TB, c *Collection, want int64) {
+	t.Helper()
+	if n, err := countOf(c.Total()); n != want || err != nil {
+		t.Errorf("they have counted %d, want %d (%v): %s", n, want, err, describe(c))
+	}
+}
+
+// describe says what a collection has.
+func describe(c *Collection) string {
+	var b strings.Builder
+	for _, s := range c.Sources {
+		fmt.Fprintf(&b, "\n%s %s %s: %v, %q", s.Name, s.ID, s.State, s.Err, text(s.Snapshot))
+	}
+	for _, err := range c.Troubles {
+		fmt.Fprintf(&b, "\n%v", err)
+	}
+	return b.String()
+}
+
+// document returns the typed format of a document.
+func document(d *format.Document) string { return string(format.AppendTyped(nil, d)) }
+
+// finalOf is the text of the final of a tally.
+func finalOf(id string, n int64) string {
+	return document(&format.Document{ID: id, PID: 1, Snapshot: tallied(n).Lasting()})
+}
+
 // A numbered renders snapshots of a fixed size, each of which has its serial
 // number on every line, so that no part of one passes for a part of another.
 type numbered struct {
 	serial   atomic.Int64
 	template []byte
+	names    []string // of the lines
 	lines    int
 	width    int
 }
 
-const serialWidth = 8
+// Serial numbers are written as integers of that many digits.
+const (
+	serialWidth = 8
+	serialBase  = 10_000_000
+)
 
 func newNumbered(lines, width int) *numbered {
 	n := &numbered{lines: lines, width: width}
@@ -152,8 +265,9 @@ func newNumbered(lines, width int) *numbered {
 		if i == lines-1 {
 			name = "~end."
 		}
-		line := name + strings.Repeat("x", width-len(name)-len(": \n")-serialWidth) + ": "
-		n.template = append(n.template, line+strings.Repeat("0", serialWidth)+"\n"...)
+		name += strings.Repeat("x", width-len(name)-len(": \n")-serialWidth)
+		n.names = append(n.names, name)
+		n.template = append(n.template, name+": "+strings.Repeat("0", serialWidth)+"\n"...)
 	}
 	return n
 }
@@ -164,12 +278,24 @@ func numbered12kB() *numbered  { return newNumbered(100, 120) }
 func numbered300kB() *numbered { return newNumbered(250, 1200) }
 func numbered3MB() *numbered   { return newNumbered(300, 10_000) }
 
+// Snapshot and Final make it Stats that leave nothing behind.
+func (n *numbered) Snapshot() *format.Snapshot {
+	value := format.Int(serialBase + n.serial.Add(1))
+	s := &format.Snapshot{Stats: make([]format.Stat, n.lines)}
+	for i, name := range n.names {
+		s.Stats[i] = format.Stat{Name: name, Value: value}
+	}
+	return s
+}
+
+func (*numbered) Final() *format.Snapshot { return &format.Snapshot{} }
+
 func (n *numbered) render(b []byte) []byte { return n.text(b, n.serial.Add(1)) }
 
 func (n *numbered) text(b []byte, serial int64) []byte {
 	start := len(b)
 	b = append(b, n.template...)
-	digits := fmt.Appendf(nil, "%0*d", serialWidth, serial)
+	digits := strconv.AppendInt(nil, serialBase+serial, 10)
 	for end := start + n.width; end <= len(b); end += n.width {
 		copy(b[end-1-serialWidth:], digits)
 	}
@@ -182,6 +308,7 @@ func (n *numbered) whole(text []byte) (int64, error) {
 		return 0, fmt.Errorf("%d bytes of %d were read: %.40q ... %q", len(text), len(n.template), text, text[max(0, len(text)-40):])
 	}
 	serial, err := strconv.ParseInt(string(text[len(text)-1-serialWidth:len(text)-1]), 10, 64)
+	serial -= serialBase
 	if err == nil && !bytes.Equal(text, n.text(nil, serial)) {
 		err = fmt.Errorf("what ends as snapshot %d is not that: %.60q ...", serial, text)
 	}
@@ -202,18 +329,18 @@ func (n *numbered) wholeSnapshot(s *format.Snapshot) (int64, error) {
 			return 0, fmt.Errorf("%.10q is of snapshot %v, others of %d", stat.Name, stat.Value, serial)
 		}
 	}
-	return serial, nil
+	return serial - serialBase, nil
 }
 
 // renderText renders always the same.
-func renderText(text string) func(b []byte) []byte {
+func renderText(text string) rendered {
 	return func(b []byte) []byte { return append(b, text...) }
 }
 
 // publish starts a publisher that is closed at the end of the test.
-func publish(t testing.TB, opts PublisherOptions, render func(b []byte) []byte) *Publisher {
+func publish(t testing.TB, opts PublisherOptions, stats Stats) *Publisher {
 	t.Helper()
-	p, err := Publish(opts, render)
+	p, err := Publish(opts, stats)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -226,7 +353,7 @@ func publish(t testing.TB, opts PublisherOptions, render func(b []byte) []byte) 
 func closeSoon(t testing.TB, p *Publisher) {
 	t.Helper()
 	err := p.Close()
-	within(t, "the publisher's goroutine ends", func() { <-p.stats.done }, func() {})
+	within(t, "the publisher's goroutines end", func() { <-p.stats.done; <-p.typed.done }, func() {})
 	if err != nil && !strings.Contains(err.Error(), "does not return") {
 		t.Errorf("Close: %v", err)
 	}
@@ -378,6 +505,15 @@ func checkState(t testing.TB, c *Collection, name string, want State) {
 	t.Helper()
 	if s := find(t, c, name); s.State != want || s.Snapshot != nil || s.Err == nil {
 		t.Errorf("%s is %s (%v) and said %q, want %s and no snapshot", name, s.State, s.Err, text(s.Snapshot), want)
+	}
+}
+
+// checkLast fails the test unless the source didn't answer, is in that state,
+// and has what was seen of it last.
+func checkLast(t testing.TB, c *Collection, name string, want State, last string) {
+	t.Helper()
+	if s := find(t, c, name); s.State != want || s.Snapshot == nil || text(s.Snapshot) != last || s.Err == nil {
+		t.Errorf("%s is %s (%v) and said %q last, want %s and %q", name, s.State, s.Err, text(s.Snapshot), want, last)
 	}
 }
 
@@ -548,13 +684,20 @@ func says(text string) func(w int, stopped <-chan struct{}) {
 // opened or taken away since.
 func watchFiles(t *testing.T, dirs ...string) func() []string {
 	t.Helper()
+	return watchFor(t, unix.IN_OPEN|unix.IN_DELETE|unix.IN_MOVED_FROM, dirs...)
+}
+
+// watchFor returns a function that says to which entries of the directories one
+// of these things has happened since.
+func watchFor(t *testing.T, what uint32, dirs ...string) func() []string {
+	t.Helper()
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		t.Skipf("needs inotify: %v", err)
 	}
 	t.Cleanup(func() { closeFD(fd) })
 	for _, dir := range dirs {
-		if _, err := unix.InotifyAddWatch(fd, dir, unix.IN_OPEN|unix.IN_DELETE|unix.IN_MOVED_FROM); err != nil {
+		if _, err := unix.InotifyAddWatch(fd, dir, what); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -617,6 +760,28 @@ func closesAtOnce(t *testing.T, start func() *Publisher) {
 func runtimeHas(function string) bool {
 	buf := make([]byte, 1<<20)
 	return bytes.Contains(buf[:runtime.Stack(buf, true)], []byte(function))
+}
+
+// ours returns the names of a publisher's files.
+func ours(p *Publisher) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return []string{statsName(p.stem), typedName(p.stem, p.id), liveName(p.stem, p.id)}
+}
+
+// kept returns the names of what is left for good of processes of this user.
+func kept() []string { return []string{retainedName(os.Geteuid()), retainedLockName(os.Geteuid())} }
+
+// typedPath is where the publisher's typed pipe is.
+func typedPath(p *Publisher) string { return filepath.Join(p.opts.Dir, ours(p)[1]) }
+
+// tidied collects with a Collector that tidies up, and waits until it has.
+func tidied(t testing.TB, c *Collector) *Collection {
+	t.Helper()
+	within(t, "the Collector has tidied up before", c.tidying.Wait, func() {}) // it does it one at a time
+	collection := collect(t, c)
+	within(t, "the Collector has tidied up", c.tidying.Wait, func() {})
+	return collection
 }
 
 // noErr ends the test if something failed that the test itself did.

@@ -3,6 +3,7 @@
 package pipes
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -47,7 +48,13 @@ func readPatiently(path string, n *numbered) error {
 }
 
 func TestReadersAreAnsweredOnAFullDisk(t *testing.T) {
-	cmd := helperCommand(t, "full-disk", t.TempDir())
+	runInOwnMounts(t, "full-disk", t.TempDir())
+}
+
+// runInOwnMounts runs a helper in a mount namespace of its own.
+func runInOwnMounts(t *testing.T, name string, args ...string) {
+	t.Helper()
+	cmd := helperCommand(t, name, args...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
 	if uid := os.Geteuid(); uid != 0 {
 		cmd.SysProcAttr.Cloneflags |= syscall.CLONE_NEWUSER
@@ -65,26 +72,16 @@ func TestReadersAreAnsweredOnAFullDisk(t *testing.T) {
 // helpFullDisk publishes in a file system that has room for one more file.
 func helpFullDisk(args []string) error {
 	dir := args[0]
-	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
-		return fmt.Errorf("make mounts private: %w", err)
-	}
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "nr_inodes=10,mode=1777"); err != nil {
-		return fmt.Errorf("mount: %w", err)
+	if err := mountSmall(dir); err != nil {
+		return err
 	}
 	n := numbered12kB()
-	p, err := Publish(PublisherOptions{Dir: dir, Name: "web"}, n.render)
+	p, err := Publish(PublisherOptions{Dir: dir, Name: "web"}, n)
 	if err != nil {
 		return err
 	}
-	for i := 0; ; i++ {
-		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("filler-%d", i)))
-		if errors.Is(err, syscall.ENOSPC) && i > 0 {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		_ = f.Close()
+	if err := fillDisk(dir); err != nil {
+		return err
 	}
 	for read := range 3 {
 		if err := readPatiently(p.Path(), n); err != nil {
@@ -100,6 +97,31 @@ func helpFullDisk(args []string) error {
 		}
 	}
 	return p.Close()
+}
+
+// mountSmall mounts a file system that has room for ten files.
+func mountSmall(dir string) error {
+	if err := unix.Mount("none", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "nr_inodes=10,mode=1777"); err != nil {
+		return fmt.Errorf("mount: %w", err)
+	}
+	return nil
+}
+
+// fillDisk leaves room for no file.
+func fillDisk(dir string) error {
+	for i := 0; ; i++ {
+		f, err := os.Create(filepath.Join(dir, fmt.Sprintf("filler-%d", i)))
+		if errors.Is(err, syscall.ENOSPC) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		_ = f.Close()
+	}
 }
 
 func TestReadersAreAnsweredAgainAfterDescriptorsRanOut(t *testing.T) {
@@ -133,7 +155,7 @@ func helpNoDescriptors(args []string) error {
 		return err
 	}
 	n := numbered12kB()
-	p, err := Publish(PublisherOptions{Dir: args[0], Name: "web"}, n.render)
+	p, err := Publish(PublisherOptions{Dir: args[0], Name: "web"}, n)
 	if err != nil {
 		return err
 	}
@@ -262,7 +284,7 @@ func helpClosedStreams(args []string) error {
 	if strings.HasPrefix(args[1], "before") {
 		closeStreams(0)
 	}
-	p, err := Publish(PublisherOptions{Dir: args[0], Name: "web"}, numbered3MB().render)
+	p, err := Publish(PublisherOptions{Dir: args[0], Name: "web"}, numbered3MB())
 	if err != nil {
 		return err
 	}
@@ -280,4 +302,78 @@ func helpClosedStreams(args []string) error {
 	}
 	_, _ = readFD(3, make([]byte, 1))
 	return p.Close()
+}
+
+func TestCloseOnAFullDiskLooksLikeADeath(t *testing.T) {
+	runInOwnMounts(t, "full-disk-close", t.TempDir())
+}
+
+// helpFullDiskClose closes publishers in a file system that has no room for a
+// final: what a Collector has read stays counted, and is folded when there is
+// room.
+func helpFullDiskClose(args []string) error {
+	dir := args[0]
+	if err := mountSmall(dir); err != nil {
+		return err
+	}
+	stats := &tally{n: 3}
+	p, err := Publish(PublisherOptions{Dir: dir, Name: "web"}, stats)
+	if err != nil {
+		return err
+	}
+	c := NewCollector(CollectorOptions{Dir: dir, Deadline: patience, Tidy: true})
+	defer c.Close()
+	check := func(when string, troubled bool) error {
+		const want = 3
+		collection, err := c.Collect(context.Background())
+		if err != nil {
+			return err
+		}
+		c.tidying.Wait()
+		if n, err := countOf(collection.Total()); n != want || err != nil || len(collection.Troubles) > 0 != troubled {
+			return fmt.Errorf("%s: counted are %d, want %d: %w:%s", when, n, want, err, describe(collection))
+		}
+		return nil
+	}
+	if err := check("while it lives", false); err != nil {
+		return err
+	}
+	if err := fillDisk(dir); err != nil {
+		return err
+	}
+	var pathError *fs.PathError
+	if err := p.Close(); !errors.Is(err, syscall.ENOSPC) || !errors.As(err, &pathError) {
+		return fmt.Errorf("Close: %w", err)
+	}
+	if !p.Kept() { // who takes it back would count it twice
+		return errors.New("what a Collector has is said to be nobody's")
+	}
+	if left := must(filepath.Glob(filepath.Join(dir, ".*"))); len(left) != 2 || exists(p.Path()) {
+		return fmt.Errorf("it left %q", left)
+	}
+	if err := fillDisk(dir); err != nil { // the plain pipe is gone
+		return err
+	}
+	if err := Retain(dir, tallied(1)); !errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("Retain: %w", err)
+	}
+	if err := check("after its end", false); err != nil {
+		return err
+	}
+	if err := check("after it could not be folded", true); err != nil {
+		return err
+	}
+	for _, name := range must(filepath.Glob(filepath.Join(dir, "filler-*"))) {
+		_ = os.Remove(name)
+	}
+	for _, troubled := range []bool{true, false, false} { // they are told one collection later
+		if err := check("when there is room", troubled); err != nil {
+			return err
+		}
+	}
+	left := must(os.ReadDir(dir))
+	if len(left) != 2 {
+		return fmt.Errorf("in the directory are %q", left)
+	}
+	return nil
 }

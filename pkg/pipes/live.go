@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -25,12 +26,12 @@ type liveFile struct {
 // it unlocked: it is made under a temporary name that only we can open, locked,
 // and opened to the others and renamed after that.
 func (d *directory) createLive(stem, id string, pid int) (*liveFile, error) {
-	tmp := tmpName()
+	tmp := tmpName(effectiveUID())
+	name := liveName(stem, id)
 	fd, err := createAt(d.fd, tmp, 0o600)
 	if err != nil {
-		return nil, &fs.PathError{Op: "create", Path: filepath.Join(d.path, tmp), Err: err}
+		return nil, &fs.PathError{Op: "create", Path: filepath.Join(d.path, name), Err: err}
 	}
-	name := liveName(stem, id)
 	info, err := d.fillLive(fd, tmp, name, pid)
 	if err != nil {
 		closeFD(fd)
@@ -154,16 +155,18 @@ func (d *directory) livePID(stem string, ids []string, pipe fileInfo) (pid int, 
 }
 
 // removeDead removes what the dead publishers of a stem left behind: the pipe,
-// then their .live files. It does nothing and says false if one of them lives,
-// if none of the files speaks for the pipe, or if another remover or a
+// then their .live files, except those of the ids in typed, whose counters
+// nobody has taken over yet. It does nothing and says false if one of them
+// lives, if none of the files speaks for the pipe, or if another remover or a
 // newcomer is at it: the flock on a dead one's file belongs to whoever cleans
 // up after it.
-func (d *directory) removeDead(stem string, ids []string) (removed bool, err error) {
+func (d *directory) removeDead(stem string, ids, typed []string) (removed bool, err error) {
 	pipe, err := statAt(d.fd, statsName(stem))
 	hasPipe := err == nil
 	if hasPipe && !pipe.isFIFO() {
 		return false, nil
 	}
+	found := false
 	dead := make(map[string]fileID)
 	for _, id := range ids {
 		fd, info, err := d.openLive(stem, id)
@@ -177,9 +180,12 @@ func (d *directory) removeDead(stem string, ids []string) (removed bool, err err
 		if got, err := tryLock(fd, true); err != nil || !got {
 			return false, err
 		}
-		dead[liveName(stem, id)] = info.id
+		found = true
+		if !slices.Contains(typed, id) {
+			dead[liveName(stem, id)] = info.id
+		}
 	}
-	if len(dead) == 0 {
+	if !found {
 		return false, nil
 	}
 	if hasPipe {

@@ -76,7 +76,7 @@ func TestPublisherLivesAsLongAsItsLockIsHeld(t *testing.T) {
 }
 
 func TestLiveFileSpeaksForThePipesOfItsOwner(t *testing.T) {
-	check := func(live, pipe uint32, want bool) {
+	check := func(live, pipe int, want bool) {
 		t.Helper()
 		if got := (fileInfo{uid: live}).speaksFor(fileInfo{uid: pipe}); got != want {
 			t.Errorf("a .live file of %d speaks for a pipe of %d: %v", live, pipe, got)
@@ -109,7 +109,7 @@ func TestStrangersLiveFileSaysNothing(t *testing.T) {
 	if pid, _ := dir.livePID("web", []string{someID}, pipe); pid != 0 {
 		t.Errorf("the pid is %d, want none", pid)
 	}
-	if removed, err := dir.removeDead("web", []string{someID}); removed || err != nil {
+	if removed, err := dir.removeDead("web", []string{someID}, nil); removed || err != nil {
 		t.Errorf("removed: %v, %v", removed, err)
 	}
 	checkEntries(t, path, "web.stats", liveName("web", someID))
@@ -250,7 +250,7 @@ func TestRemoveDeadRemovesOnlyTheDead(t *testing.T) {
 		path := t.TempDir()
 		left := prepare(path)
 		dir := openTestDir(t, path)
-		removed, err := dir.removeDead("web", []string{someID, otherID})
+		removed, err := dir.removeDead("web", []string{someID, otherID}, nil)
 		if removed != wantRemoved || err != nil {
 			t.Errorf("%s: removed: %v, %v", what, removed, err)
 		}
@@ -311,10 +311,10 @@ func TestPlantedLiveFileIsNotOpened(t *testing.T) {
 		mkfifo(t, filepath.Join(dir, planted[len(planted)-1]))
 	}
 	opened := watchFiles(t, dir)
-	c := newCollector(t, CollectorOptions{Dir: dir, RemoveStale: true})
-	checkLive(t, collect(t, c), "web", "x: 1\n")
+	c := newCollector(t, CollectorOptions{Dir: dir, Tidy: true})
+	checkLive(t, tidied(t, c), "web", "x: 1\n")
 	names := opened()
-	if !slices.Contains(names, filepath.Base(p.Path())) {
+	if !slices.Contains(names, ours(p)[1]) {
 		t.Fatalf("the watch did not see the pipe opened, only %q", names)
 	}
 	for _, name := range planted {

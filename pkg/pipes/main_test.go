@@ -3,11 +3,13 @@
 package pipes
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,6 +24,9 @@ const helperVariable = "STATVENT_TEST_HELPER"
 // stopped, killed, or bereft of its rights.
 var helpers = map[string]func(args []string) error{
 	"publish":         helpPublish,
+	"tally":           helpTally,
+	"crash":           helpCrash,
+	"full-disk-close": helpFullDiskClose,
 	"exec":            helpExec,
 	"closed-streams":  helpClosedStreams,
 	"full-disk":       helpFullDisk,
@@ -202,27 +207,64 @@ func (h *helper) signal(t *testing.T, sig syscall.Signal) {
 	}
 }
 
-// awaitState waits until /proc shows the process in that state.
-func (h *helper) awaitState(t *testing.T, state string) {
+// awaitStopped waits until /proc shows that a signal has stopped the process.
+func (h *helper) awaitStopped(t *testing.T) {
 	t.Helper()
-	eventually(t, "the helper's state is "+state, func() bool {
+	eventually(t, "the helper is stopped", func() bool {
 		text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", h.cmd.Process.Pid))
 		_, rest, _ := strings.Cut(string(text), ") ")
-		return strings.HasPrefix(rest, state)
+		return strings.HasPrefix(rest, "T")
 	})
 }
 
 // helpPublish publishes "x: 1" until its standard input ends.
 func helpPublish(args []string) error {
-	p, err := Publish(PublisherOptions{Dir: args[0], Name: args[1]}, func(b []byte) []byte {
-		return append(b, "x: 1\n"...)
-	})
+	p, err := Publish(PublisherOptions{Dir: args[0], Name: args[1]}, renderText("x: 1\n"))
 	if err != nil {
 		return err
 	}
 	fmt.Println("ready")
 	_, _ = os.Stdin.Read(make([]byte, 1))
 	return p.Close()
+}
+
+// helpTally publishes a tally, as nobody if that is asked for, adds the numbers
+// that it reads, a line each, and closes at the end.
+func helpTally(args []string) error {
+	if len(args) > 2 {
+		if err := dropRights(); err != nil {
+			return err
+		}
+	}
+	stats := new(tally)
+	p, err := Publish(PublisherOptions{Dir: args[0], Name: args[1]}, stats)
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	for lines := bufio.NewScanner(os.Stdin); lines.Scan(); {
+		n, err := strconv.ParseInt(lines.Text(), 10, 64)
+		if err != nil {
+			return err
+		}
+		stats.add(n)
+		fmt.Println("added")
+	}
+	return p.Close()
+}
+
+// startTally starts a helper that publishes a tally which has counted n.
+func startTally(t *testing.T, n int64, args ...string) *helper {
+	t.Helper()
+	h := startHelper(t, "tally", args...)
+	h.add(t, n)
+	return h
+}
+
+func (h *helper) add(t *testing.T, n int64) {
+	t.Helper()
+	h.say(t, strconv.FormatInt(n, 10))
+	h.await(t, "added")
 }
 
 // worldDir returns a directory of mode 1777 that every user can get at.
@@ -240,7 +282,6 @@ func worldDir(t *testing.T) string {
 
 // dropRights makes the process one of the user nobody.
 func dropRights() error {
-	const nobody = 65534
 	if err := syscall.Setgroups(nil); err != nil {
 		return err
 	}

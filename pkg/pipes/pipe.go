@@ -11,7 +11,7 @@ import (
 // A pipe is the FIFOs, one after another, at one name of a publisher.
 type pipe struct {
 	publisher *Publisher
-	name      func(stem string) string
+	name      func() string // the caller holds publisher.mu
 	render    func(b []byte) []byte
 	done      chan struct{} // closed when serve has ended
 	strays    strays
@@ -69,11 +69,12 @@ const (
 	endTries = 8
 )
 
-// awaitEnd waits until serve has ended, after the publisher was closed.
-func (p *pipe) awaitEnd() error {
+// awaitEnd waits until serve has ended, after the publisher was closed, and says
+// after that time why it hasn't.
+func (p *pipe) awaitEnd(patience time.Time) error {
 	ticker := time.NewTicker(endWait / endTries)
 	defer ticker.Stop()
-	for range endTries {
+	for first := true; first || time.Now().Before(patience); first = false {
 		select {
 		case <-p.done:
 			return nil
@@ -134,7 +135,7 @@ func (p *pipe) open() (*fifo, bool) {
 func (p *pipe) remake() {
 	pub := p.publisher
 	if pub.dir != nil {
-		f, err := pub.dir.createFIFO(p.name(pub.stem), pub.opts.Mode, nil)
+		f, err := pub.dir.createFIFO(p.name(), pub.opts.Mode, nil)
 		if err == nil {
 			p.current = f
 			return
@@ -182,7 +183,7 @@ func (p *pipe) replace(f *fifo) replacement {
 	if p.current != f {
 		return withdrawn
 	}
-	name := p.name(pub.stem)
+	name := p.name()
 	next, err := pub.dir.createFIFO(name, pub.opts.Mode, f)
 	if err == nil {
 		p.current = next
@@ -195,13 +196,24 @@ func (p *pipe) replace(f *fifo) replacement {
 
 // withdraw takes the FIFO away from its place. The caller holds publisher.mu.
 func (p *pipe) withdraw() error {
+	return p.leave(func(f *fifo) error {
+		if f == nil {
+			return nil
+		}
+		return p.publisher.dir.remove(p.name(), f.id)
+	})
+}
+
+// leave calls take, which takes the name of the FIFO from it, nil if there is
+// none, and lets go of whoever waits at it. The caller holds publisher.mu.
+func (p *pipe) leave(take func(f *fifo) error) error {
 	f := p.current
 	if f == nil {
-		return nil
+		return take(nil)
 	}
 	p.current = nil
 	p.rouse() // before it has no name: where there is no /proc, that is the only way to it
-	err := p.publisher.dir.remove(p.name(p.publisher.stem), f.id)
+	err := take(f)
 	if p.waiting != f { // else serve lets go of it
 		p.strays.add(f)
 	}

@@ -29,7 +29,7 @@ func TestEachReadIsOneWholeSnapshot(t *testing.T) {
 	noLeaks(t)
 	check := func(n *numbered, reads int) {
 		t.Helper()
-		path := publish(t, PublisherOptions{Dir: memoryDir(t)}, n.render).Path()
+		path := publish(t, PublisherOptions{Dir: memoryDir(t)}, n).Path()
 		together(t, 1, func(int) error {
 			for read := range reads {
 				text, err := readBlocking(path)
@@ -56,10 +56,10 @@ func TestEachReadIsOneWholeSnapshot(t *testing.T) {
 func TestReadersThatLockNeverShareASnapshot(t *testing.T) {
 	noLeaks(t)
 	const readers = 4
-	check := func(n *numbered, reads int) {
+	check := func(n *numbered, reads int, pathOf func(p *Publisher) string) {
 		t.Helper()
 		dir := memoryDir(t)
-		path := publish(t, PublisherOptions{Dir: dir, Name: "web"}, n.render).Path()
+		path := pathOf(publish(t, PublisherOptions{Dir: dir, Name: "web"}, n))
 		var seen sync.Map
 		together(t, readers, func(i int) error {
 			c := NewCollector(CollectorOptions{Dir: dir, Deadline: patience})
@@ -90,8 +90,10 @@ func TestReadersThatLockNeverShareASnapshot(t *testing.T) {
 			return nil
 		})
 	}
-	check(numbered12kB(), scaled(1000))
-	check(numbered300kB(), scaled(500))
+	for _, pathOf := range []func(p *Publisher) string{(*Publisher).Path, typedPath} {
+		check(numbered12kB(), scaled(400), pathOf)
+		check(numbered300kB(), scaled(100), pathOf)
+	}
 }
 
 // A cat is a shell that reads a FIFO again and again with the plain command.
@@ -180,7 +182,7 @@ func TestCatsNeverHangNorReadTwoSnapshots(t *testing.T) {
 	const cats = 4
 	check := func(n *numbered, reads int, alone func(text []byte) error) {
 		t.Helper()
-		path := publish(t, PublisherOptions{Dir: memoryDir(t)}, n.render).Path()
+		path := publish(t, PublisherOptions{Dir: memoryDir(t)}, n).Path()
 		all := make([]*cat, cats)
 		for i := range all {
 			all[i] = startCat(t, path, reads/cats)
@@ -261,7 +263,7 @@ func TestReaderThatOpensEveryEntryNeverHangs(t *testing.T) {
 	n := numbered12kB()
 	var paths []string
 	for _, name := range []string{"a", "b", "c"} {
-		paths = append(paths, publish(t, PublisherOptions{Dir: dir, Name: name}, n.render).Path())
+		paths = append(paths, publish(t, PublisherOptions{Dir: dir, Name: name}, n).Path())
 	}
 	stop := make(chan struct{})
 	var others sync.WaitGroup
@@ -287,7 +289,7 @@ func TestReaderThatOpensEveryEntryNeverHangs(t *testing.T) {
 				return
 			default:
 			}
-			p, err := Publish(PublisherOptions{Dir: dir, Name: "d"}, n.render)
+			p, err := Publish(PublisherOptions{Dir: dir, Name: "d"}, n)
 			if err != nil {
 				t.Errorf("Publish: %v", err)
 				return
@@ -371,7 +373,7 @@ func TestReaderThatLeavesEarlyCostsNothing(t *testing.T) {
 	noLeaks(t)
 	check := func(n *numbered, rounds, bytes int) {
 		t.Helper()
-		path := publish(t, PublisherOptions{Dir: memoryDir(t)}, n.render).Path()
+		path := publish(t, PublisherOptions{Dir: memoryDir(t)}, n).Path()
 		for range rounds {
 			fd, _ := readSome(t, path, bytes)
 			closeFD(fd)
@@ -390,7 +392,7 @@ func TestReaderThatLeavesEarlyCostsNothing(t *testing.T) {
 func TestReaderThatDoesNotReadCostsNothing(t *testing.T) {
 	noLeaks(t)
 	n := numbered12kB()
-	path := publish(t, PublisherOptions{Dir: t.TempDir()}, n.render).Path()
+	path := publish(t, PublisherOptions{Dir: t.TempDir()}, n).Path()
 	for range scaled(200) {
 		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 		if err != nil {
@@ -405,7 +407,7 @@ func TestReaderThatStopsHoldsUpNobodyAndGetsTheRest(t *testing.T) {
 	noLeaks(t)
 	check := func(n *numbered) {
 		t.Helper()
-		path := publish(t, PublisherOptions{Dir: t.TempDir()}, n.render).Path()
+		path := publish(t, PublisherOptions{Dir: t.TempDir()}, n).Path()
 		fd, begun := readSome(t, path, 1000)
 		best := time.Hour
 		for range 10 {
@@ -434,11 +436,16 @@ func TestReaderThatStopsHoldsUpNobodyAndGetsTheRest(t *testing.T) {
 func TestSnapshotIsRenderedOnceForEachReader(t *testing.T) {
 	noLeaks(t)
 	n := numbered12kB()
-	path := publish(t, PublisherOptions{Dir: t.TempDir()}, n.render).Path()
+	p := publish(t, PublisherOptions{Dir: t.TempDir()}, n)
 	for want := range int64(50) {
-		if got := n.serial.Load(); got != want {
-			t.Fatalf("%d snapshots were rendered for %d readers", got, want)
+		if got := n.serial.Load(); got != 2*want {
+			t.Fatalf("%d snapshots were rendered for %d readers", got, 2*want)
 		}
-		readWhole(t, path, n)
+		readWhole(t, p.Path(), n)
+		snapshot, err := readFIFO(typedPath(p))
+		noErr(t, err)
+		if _, err := n.wholeSnapshot(snapshot); err != nil {
+			t.Error(err)
+		}
 	}
 }

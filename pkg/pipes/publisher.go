@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"github.com/statvent/statvent/pkg/format"
 )
 
 // PublisherOptions say where and as what a Publisher publishes. The zero value
@@ -22,14 +24,26 @@ type PublisherOptions struct {
 	checkEvery time.Duration // how often the pipe is looked for; 0 means a minute
 }
 
-// Publish makes a pipe and answers whoever reads it with the text that render
-// appends to its argument. Render is called once for each reader, from one
-// goroutine at a time, and must not panic. The directory is made if it isn't
-// there. Where the name is taken by somebody who lives, the pipe is called
-// NAME-2 and so on.
+// Stats are what a Publisher publishes.
+type Stats interface {
+	// Snapshot returns all stats as they are now. It is called once for each
+	// reader, from two goroutines at most, and must not panic.
+	Snapshot() *format.Snapshot
+
+	// Final returns what outlives the publisher (see format.Snapshot.Lasting),
+	// all of it: a Snapshot that was begun before holds no more than that. From
+	// then on it is no part of a Snapshot. It is called once, by Close, and must
+	// not wait for anybody.
+	Final() *format.Snapshot
+}
+
+// Publish makes the two pipes of a publisher and answers whoever reads them with
+// a snapshot: the plain one in the plain format, the other in the typed format.
+// The directory is made if it isn't there. Where the name is taken by somebody
+// who lives, the pipe is called NAME-2 and so on.
 //
 // An error wraps the reason, usually an *fs.PathError.
-func Publish(opts PublisherOptions, render func(b []byte) []byte) (*Publisher, error) {
+func Publish(opts PublisherOptions, stats Stats) (*Publisher, error) {
 	opts.Dir = Dir(opts.Dir)
 	if opts.Name == "" {
 		opts.Name = strconv.Itoa(os.Getpid())
@@ -44,8 +58,9 @@ func Publish(opts PublisherOptions, render func(b []byte) []byte) (*Publisher, e
 	if err := checkStem(opts.Name); err != nil {
 		return nil, err
 	}
-	p := &Publisher{opts: opts, closing: make(chan struct{})}
-	p.stats = &pipe{publisher: p, name: statsName, render: render, done: make(chan struct{})}
+	p := &Publisher{opts: opts, source: stats, closing: make(chan struct{})}
+	p.stats = &pipe{publisher: p, name: p.statsName, render: p.renderPlain, done: make(chan struct{})}
+	p.typed = &pipe{publisher: p, name: p.typedName, render: p.renderTyped, done: make(chan struct{})}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.claim(); err != nil {
@@ -53,12 +68,14 @@ func Publish(opts PublisherOptions, render func(b []byte) []byte) (*Publisher, e
 	}
 	p.checker = time.AfterFunc(opts.checkEvery, p.check)
 	go p.stats.serve()
+	go p.typed.serve()
 	return p, nil
 }
 
-// A Publisher answers each reader of its pipe with one snapshot.
+// A Publisher answers each reader of its pipes with one snapshot.
 type Publisher struct {
 	opts    PublisherOptions
+	source  Stats
 	closing chan struct{} // closed by Close
 	slow    slowReaders
 
@@ -66,12 +83,40 @@ type Publisher struct {
 	// directory is changed under it.
 	mu      sync.Mutex
 	dir     *directory
-	id      string // in the name of the .live file
-	stem    string // what the pipe is called
+	id      string // in the names of .live and .typed
+	stem    string // what the pipes are called
 	live    *liveFile
+	typed   *pipe
 	stats   *pipe
 	checker *time.Timer
 	closed  bool
+	final   *format.Snapshot // what typed answers with once it is set
+	kept    bool
+}
+
+func (p *Publisher) statsName() string { return statsName(p.stem) }
+
+func (p *Publisher) typedName() string { return typedName(p.stem, p.id) }
+
+func (p *Publisher) renderPlain(b []byte) []byte {
+	return format.AppendPlain(b, p.source.Snapshot())
+}
+
+// renderTyped never appends more than the final, if there is one by the time
+// that it is through: what a reader has seen must not be taken back.
+func (p *Publisher) renderTyped(b []byte) []byte {
+	snapshot := p.source.Snapshot()
+	p.mu.Lock()
+	if p.final != nil {
+		snapshot = p.final
+	}
+	doc := p.document(snapshot)
+	p.mu.Unlock()
+	return format.AppendTyped(b, doc)
+}
+
+func (p *Publisher) document(s *format.Snapshot) *format.Document {
+	return &format.Document{ID: p.id, PID: os.Getpid(), Snapshot: s}
 }
 
 // Path returns where the pipe is. That changes only if somebody else took the
@@ -88,8 +133,8 @@ const maxStems = 1000
 // claim makes all files of the publisher, under the first name that is free.
 // The caller holds mu.
 //
-// Each time has an id of its own: what is left of the time before may be
-// somebody else's by now, if the program has changed its user.
+// Each claim has an id of its own: what is left of the one before may be somebody
+// else's by now, if the program has changed its user.
 func (p *Publisher) claim() error {
 	dir, err := makeDirectory(p.opts.Dir)
 	if err != nil {
@@ -118,34 +163,45 @@ func (p *Publisher) claim() error {
 }
 
 // claimStem makes the files of that stem: first the one that shows that we
-// live, so that a pipe without it is never ours. Its error is fs.ErrExist if
+// live, so that a pipe without it is never ours, and last the plain pipe, which
+// nobody of ours reads where there is a typed one. Its error is fs.ErrExist if
 // the stem is somebody else's.
-func (p *Publisher) claimStem(dir *directory, stem string) error {
+func (p *Publisher) claimStem(dir *directory, stem string) (err error) {
 	live, err := dir.createLive(stem, p.id, os.Getpid())
 	if err != nil {
 		return err
 	}
-	f, err := dir.createFIFO(statsName(stem), p.opts.Mode, nil)
-	if errors.Is(err, fs.ErrExist) && p.replaceDead(dir, stem) {
-		f, err = dir.createFIFO(statsName(stem), p.opts.Mode, nil)
+	if info, statErr := statAt(dir.fd, statsName(stem)); statErr == nil && !p.replaceDead(dir, stem, info) {
+		err = fs.ErrExist
+	}
+	var typed, stats *fifo
+	if err == nil {
+		typed, err = dir.createFIFO(typedName(stem, p.id), p.opts.Mode, nil)
+	}
+	if err == nil {
+		stats, err = dir.createFIFO(statsName(stem), p.opts.Mode, nil)
 	}
 	if err != nil {
+		if typed != nil {
+			_ = dir.remove(typedName(stem, p.id), typed.id)
+			letGo(typed)
+		}
 		_ = live.remove(dir)
 		return err
 	}
-	p.live, p.stats.current = live, f
+	p.live, p.typed.current, p.stats.current = live, typed, stats
 	return nil
 }
 
-// replaceDead removes what a dead publisher left at the stem, and tells whether
-// it did.
-func (p *Publisher) replaceDead(dir *directory, stem string) bool {
+// replaceDead removes a dead publisher's pipe at the stem, and tells whether it
+// did. What that one counted stays: it is for whoever folds it.
+func (p *Publisher) replaceDead(dir *directory, stem string, pipe fileInfo) bool {
 	l, err := dir.list()
-	if err != nil {
+	if err != nil || !pipe.isFIFO() {
 		return false
 	}
 	others := slices.DeleteFunc(l.live[stem], func(id string) bool { return id == p.id })
-	removed, err := dir.removeDead(stem, others)
+	removed, err := dir.removeDead(stem, others, l.typed[stem])
 	return err == nil && removed
 }
 
@@ -155,7 +211,7 @@ func (p *Publisher) withdraw() error {
 	if p.dir == nil {
 		return nil
 	}
-	err := errors.Join(p.stats.withdraw(), p.live.remove(p.dir))
+	err := errors.Join(p.stats.withdraw(), p.typed.withdraw(), p.live.remove(p.dir))
 	p.dir.close()
 	p.dir, p.live = nil, nil
 	return err
@@ -173,29 +229,62 @@ func (p *Publisher) check() {
 		_ = p.repair() // tried again by pipe.serve, or a minute later
 	}
 	p.stats.rouse()
+	p.typed.rouse()
 	p.checker.Reset(p.opts.checkEvery)
 }
 
 func (p *Publisher) intact() bool {
-	if p.dir == nil || p.stats.current == nil {
+	if p.dir == nil || p.stats.current == nil || p.typed.current == nil {
 		return false
 	}
-	at := func(name string, id fileID) bool {
-		info, err := statPath(filepath.Join(p.opts.Dir, name))
-		return err == nil && info.id == id
-	}
-	return at(statsName(p.stem), p.stats.current.id) && at(p.live.name, p.live.id)
+	return p.at(p.statsName(), p.stats.current.id) && p.at(p.typedName(), p.typed.current.id) && p.at(p.live.name, p.live.id)
 }
 
-// repair makes everything anew. The caller holds mu.
+// at tells whether that file is at the name.
+func (p *Publisher) at(name string, id fileID) bool {
+	info, err := statPath(filepath.Join(p.opts.Dir, name))
+	return err == nil && info.id == id
+}
+
+// repair puts back what is missing, under the same id; where it can't, because
+// the directory or the name is somebody else's now, it makes everything anew. The
+// caller holds mu.
 func (p *Publisher) repair() error {
+	if p.dir != nil && p.putBack() == nil && p.intact() {
+		return nil
+	}
 	_ = p.withdraw() // what can't be removed isn't ours any more
 	return p.claim()
 }
 
-// Close ends the publisher: it answers nobody any more, removes its files and
-// cuts off readers that are slow. It waits for nobody, except up to 50 ms for a
-// render that is running, and says so if that took longer.
+func (p *Publisher) putBack() error {
+	if !p.at(p.live.name, p.live.id) {
+		live, err := p.dir.createLive(p.stem, p.id, os.Getpid())
+		if err != nil {
+			return err
+		}
+		closeFD(p.live.fd)
+		p.live = live
+	}
+	for _, pipe := range []*pipe{p.typed, p.stats} {
+		if pipe.current != nil && p.at(pipe.name(), pipe.current.id) {
+			continue
+		}
+		_ = pipe.withdraw()
+		f, err := p.dir.createFIFO(pipe.name(), p.opts.Mode, nil)
+		if err != nil {
+			return err
+		}
+		pipe.current = f
+	}
+	return nil
+}
+
+// Close ends the publisher. What it counted is handed over: its typed pipe turns
+// into a regular file, the final, which is then folded into the user's retained
+// file, by us or by whoever is at that. Then nobody is answered any more, and
+// slow readers are cut off. Close waits for nobody, except up to 50 ms for a
+// snapshot that is being made, and says so if that took longer.
 func (p *Publisher) Close() error {
 	p.mu.Lock()
 	if p.closed {
@@ -205,8 +294,55 @@ func (p *Publisher) Close() error {
 	p.closed = true
 	close(p.closing)
 	p.checker.Stop()
-	err := p.withdraw()
+	err := p.handOver()
 	p.mu.Unlock()
 	p.slow.close()
-	return errors.Join(err, p.stats.awaitEnd())
+	patience := time.Now().Add(endWait)
+	return errors.Join(err, p.stats.awaitEnd(patience), p.typed.awaitEnd(patience))
+}
+
+// Kept tells, after Close, whether others may have the final, or as much of it as
+// they had seen, so that nobody should be given it again.
+func (p *Publisher) Kept() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.kept
+}
+
+// handOver ends what others see of the publisher, in an order in which each of
+// its counters is in one place at every moment. The caller holds mu.
+func (p *Publisher) handOver() (err error) {
+	p.final = p.source.Final()
+	if len(p.final.Stats) == 0 {
+		p.kept = true
+		return p.withdraw()
+	}
+	if p.dir == nil {
+		// All was deleted, and could not be put back until now.
+		if err := retain(p.opts.Dir, p.stem, p.document(p.final)); err != nil {
+			return err
+		}
+		p.kept = true
+		return nil
+	}
+	err = p.stats.withdraw()
+	text := format.AppendTyped(nil, p.document(p.final))
+	finalErr := p.typed.leave(func(f *fifo) error {
+		return p.dir.putFinal(p.typedName(), f, text)
+	})
+	info, statErr := statAt(p.dir.fd, p.typedName())
+	p.kept = finalErr == nil || statErr == nil
+	if finalErr == nil || !info.isFIFO() {
+		err = errors.Join(err, p.live.remove(p.dir))
+	} else {
+		// Let it look as if we had been killed: then a serve that has read the
+		// pipe keeps what it saw. There is no place for anything better.
+		closeFD(p.live.fd)
+	}
+	if finalErr == nil {
+		err = errors.Join(err, p.dir.fold(effectiveUID(), nil))
+	}
+	p.dir.close()
+	p.dir, p.live = nil, nil
+	return errors.Join(err, finalErr)
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -16,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/statvent/statvent/pkg/format"
 )
 
 // checkSoon looks for the pipe so often that a test needn't wait for it.
@@ -29,7 +32,7 @@ func TestPipeIsNamedAfterThePid(t *testing.T) {
 	if got := p.Path(); got != filepath.Join(dir, want+".stats") {
 		t.Errorf("the pipe is %s, want %s.stats in %s", got, want, dir)
 	}
-	checkEntries(t, dir, want+".stats", liveName(want, p.id))
+	checkEntries(t, dir, want+".stats", typedName(want, p.id), liveName(want, p.id))
 	if got := string(must(os.ReadFile(filepath.Join(dir, liveName(want, p.id))))); got != "pid: "+want+"\n" {
 		t.Errorf("the .live file says %q", got)
 	}
@@ -191,7 +194,7 @@ func TestStemOfAStoppedPublisherIsRespected(t *testing.T) {
 	dir := t.TempDir()
 	h := startHelper(t, "publish", dir, "web")
 	h.signal(t, syscall.SIGSTOP)
-	h.awaitState(t, "T")
+	h.awaitStopped(t)
 	p := publish(t, PublisherOptions{Dir: dir, Name: "web"}, renderText("x: 2\n"))
 	if got := filepath.Base(p.Path()); got != "web-2.stats" {
 		t.Errorf("the newcomer is called %s, want web-2.stats", got)
@@ -215,7 +218,7 @@ func TestStemOfAPlainPublisherIsRespected(t *testing.T) {
 		if after := stat(t, path); after != before {
 			t.Errorf("%s was touched: %+v, before %+v", before.kind(), after, before)
 		}
-		checkEntries(t, dir, "web.stats", "web-2.stats", liveName("web-2", p.id))
+		checkEntries(t, dir, append(ours(p), "web.stats")...)
 	}
 	check(func(path string) { mkfifo(t, path) })
 	check(func(path string) { writeFile(t, path, "x: 1\n") })
@@ -241,7 +244,7 @@ func TestStemOfADeadPublisherIsReplaced(t *testing.T) {
 	if stat(t, p.Path()).id == dead.id {
 		t.Error("the dead one's pipe is still there")
 	}
-	checkEntries(t, dir, "web.stats", liveName("web", p.id))
+	checkEntries(t, dir, ours(p)...)
 	if got := string(must(readBlocking(p.Path()))); got != "x: 1\n" {
 		t.Errorf("it says %q", got)
 	}
@@ -251,11 +254,15 @@ func TestStemOfAKilledProcessIsReplaced(t *testing.T) {
 	dir := t.TempDir()
 	h := startHelper(t, "publish", dir, "web")
 	h.kill()
-	if got := len(entries(t, dir)); got != 2 {
-		t.Fatalf("the killed process left %q", entries(t, dir))
+	left := entries(t, dir)
+	if len(left) != 3 {
+		t.Fatalf("the killed process left %q", left)
 	}
 	p := publish(t, PublisherOptions{Dir: dir, Name: "web"}, renderText("x: 1\n"))
-	checkEntries(t, dir, "web.stats", liveName("web", p.id))
+	if got := filepath.Base(p.Path()); got != "web.stats" {
+		t.Errorf("the newcomer is called %s", got)
+	}
+	checkEntries(t, dir, append(ours(p), left[:2]...)...) // what it counted is for whoever folds it
 }
 
 func TestStemIsNotReplacedBecauseOfAStrangersLiveFile(t *testing.T) {
@@ -357,6 +364,12 @@ func TestWhatIsDeletedComesBack(t *testing.T) {
 		checkEntries(t, dir)
 	}
 	check("the deletion of the pipe", func(p *Publisher) { noErr(t, os.Remove(p.Path())) })
+	check("the deletion of the typed pipe", func(p *Publisher) { noErr(t, os.Remove(typedPath(p))) })
+	check("the deletion of all", func(p *Publisher) {
+		for _, name := range ours(p) {
+			_ = os.Remove(filepath.Join(p.opts.Dir, name)) // or it has another one by now
+		}
+	})
 	check("the deletion of the .live file", func(p *Publisher) {
 		p.mu.Lock() // or a check may come in between
 		defer p.mu.Unlock()
@@ -489,7 +502,7 @@ func TestCloseReturnsAtOnceAndLeavesNothing(t *testing.T) {
 			noLeaks(t)
 			n := numbered300kB()
 			closesAtOnce(t, func() *Publisher {
-				p := publish(t, PublisherOptions{Dir: t.TempDir(), Name: "web"}, n.render)
+				p := publish(t, PublisherOptions{Dir: t.TempDir(), Name: "web"}, n)
 				prepare(p)
 				return p
 			})
@@ -506,6 +519,10 @@ func TestCloseReturnsAtOnceAndLeavesNothing(t *testing.T) {
 		waits(t, p)
 		noErr(t, os.Remove(p.Path()))
 	})
+	check("with its typed pipe deleted", func(p *Publisher) {
+		waits(t, p)
+		noErr(t, os.Remove(typedPath(p)))
+	})
 	check("with its .live file deleted", func(p *Publisher) {
 		noErr(t, os.Remove(filepath.Join(p.opts.Dir, liveName("web", p.id))))
 	})
@@ -519,8 +536,10 @@ func TestCloseReturnsAtOnceAndLeavesNothing(t *testing.T) {
 		go func() {
 			defer close(done)
 			for {
-				if _, err := readFIFO(p.Path()); err != nil {
-					return // the pipe is gone
+				for _, name := range ours(p)[:2] {
+					if _, err := readFIFO(filepath.Join(p.opts.Dir, name)); err != nil {
+						return // the pipe is gone
+					}
 				}
 			}
 		}()
@@ -573,11 +592,11 @@ func TestCloseDoesNotWaitForARenderThatHangs(t *testing.T) {
 	for range 3 {
 		dir := t.TempDir()
 		rendering, release := make(chan struct{}), make(chan struct{})
-		p, err := Publish(PublisherOptions{Dir: dir}, func(b []byte) []byte {
+		p, err := Publish(PublisherOptions{Dir: dir}, rendered(func(b []byte) []byte {
 			close(rendering)
 			<-release
 			return append(b, "x: 1\n"...)
-		})
+		}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -639,11 +658,11 @@ func TestCloseLetsGoOfWaitingReaders(t *testing.T) {
 	noLeaks(t)
 	for range scaled(50) {
 		rendering, release := make(chan struct{}, 10), make(chan struct{})
-		p, err := Publish(PublisherOptions{Dir: t.TempDir()}, func(b []byte) []byte {
+		p, err := Publish(PublisherOptions{Dir: t.TempDir()}, rendered(func(b []byte) []byte {
 			rendering <- struct{}{}
 			<-release
 			return append(b, "x: 1\n"...)
-		})
+		}))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -706,7 +725,7 @@ func TestThreadsEndWithThePublishers(t *testing.T) {
 func TestPublisherIsIdleWhileNobodyReads(t *testing.T) {
 	noLeaks(t)
 	n := numbered12kB()
-	p := publish(t, PublisherOptions{Dir: t.TempDir(), checkEvery: time.Hour}, n.render)
+	p := publish(t, PublisherOptions{Dir: t.TempDir(), checkEvery: time.Hour}, n)
 	pipe := stat(t, p.Path())
 	began := stat(t, p.opts.Dir).mtime
 	waits(t, p)
@@ -722,5 +741,231 @@ func TestPublisherIsIdleWhileNobodyReads(t *testing.T) {
 	}
 	if got := n.serial.Load(); got != 0 {
 		t.Errorf("%d snapshots were rendered", got)
+	}
+}
+
+func TestPublisherMakesAndTakesAwayItsFilesInOrder(t *testing.T) {
+	noLeaks(t)
+	dir := t.TempDir()
+	changes := watchFor(t, unix.IN_MOVED_TO|unix.IN_DELETE, dir)
+	check := func(when string, want ...string) {
+		t.Helper()
+		if got := changes(); !slices.Equal(got, want) {
+			t.Errorf("%s come and go %q, want %q", when, got, want)
+		}
+	}
+	p := publish(t, PublisherOptions{Dir: dir, Name: "web"}, &tally{n: 3})
+	plain, typed, live := ours(p)[0], ours(p)[1], ours(p)[2]
+	check("at first", live, typed, plain)
+	if got := string(must(readBlocking(filepath.Join(dir, typed)))); !strings.HasPrefix(got, "statvent: 1\nid "+p.id+": 1\npid: "+ownStem()+"\n") {
+		t.Errorf("the typed pipe says %q", got)
+	}
+	check("with a reader", typed)
+	noErr(t, p.Close())
+	retained, lock := kept()[0], kept()[1]
+	check("at the end", plain, typed, live, lock, retained, typed)
+
+	empty := publish(t, PublisherOptions{Dir: dir, Name: "web"}, renderText("x: 1\n"))
+	plain, typed, live = ours(empty)[0], ours(empty)[1], ours(empty)[2]
+	check("at the start of another", live, typed, plain)
+	noErr(t, empty.Close())
+	check("at the end of one that leaves nothing", plain, typed, live)
+}
+
+func TestCloseLeavesWhatLasts(t *testing.T) {
+	noLeaks(t)
+	for _, umask := range []int{0, 0o022, 0o777} {
+		dir := filepath.Join(t.TempDir(), "pipes")
+		old := syscall.Umask(umask)
+		stats := &tally{n: 3}
+		p, err := Publish(PublisherOptions{Dir: dir, Mode: 0o600}, stats)
+		if err == nil {
+			stats.add(4)
+			err = p.Close()
+		}
+		syscall.Umask(old)
+		noErr(t, err)
+		together(t, 2, func(int) error { return p.Close() })
+		checkEntries(t, dir, kept()...)
+		for i, want := range []fs.FileMode{0o644, 0o600} {
+			if info := stat(t, filepath.Join(dir, kept()[i])); info.mode != want || info.uid != os.Geteuid() {
+				t.Errorf("umask %#o: %s is %+v", umask, kept()[i], info)
+			}
+		}
+		collection := tallyOf(t, dir, 7)
+		if got := text(collection.Total()); got != "n: 7\n" {
+			t.Errorf("what it left is %q", got)
+		}
+		if stats.finals != 1 {
+			t.Errorf("Final was called %d times", stats.finals)
+		}
+	}
+}
+
+// A boastful one has more to say in a snapshot that was begun before its end than
+// in its final.
+type boastful struct {
+	tally
+	asked, release chan struct{}
+}
+
+func (b *boastful) Snapshot() *format.Snapshot {
+	b.asked <- struct{}{}
+	<-b.release
+	return tallied(1000)
+}
+
+// What a reader has seen must not be taken back: one whose snapshot is made while
+// the publisher ends gets the final.
+func TestSnapshotThatComesAfterTheFinalIsTheFinal(t *testing.T) {
+	noLeaks(t)
+	dir := t.TempDir()
+	stats := &boastful{tally{n: 3}, make(chan struct{}), make(chan struct{})}
+	p, err := Publish(PublisherOptions{Dir: dir, Name: "web"}, stats)
+	noErr(t, err)
+	path := typedPath(p)
+	var got []byte
+	read := make(chan struct{})
+	go func() {
+		defer close(read)
+		got, _ = readBlocking(path)
+	}()
+	within(t, "a snapshot is begun", func() { <-stats.asked }, func() {})
+	if err := p.Close(); err == nil || !strings.Contains(err.Error(), "does not return") {
+		t.Errorf("Close: %v", err)
+	}
+	tallyOf(t, dir, 3)
+	close(stats.release)
+	await(t, "the reader comes to an end", read)
+	doc, err := parse(typedText, string(got), Limits{}, false)
+	if err != nil || doc.ID != p.id {
+		t.Fatalf("the reader got %q, %v", got, err)
+	}
+	if n, err := countOf(doc.Snapshot); n != 3 || err != nil {
+		t.Errorf("the reader got %d, want 3: %v", n, err)
+	}
+	await(t, "the publisher's goroutine ends", p.typed.done)
+	checkEntries(t, dir, kept()...)
+	tallyOf(t, dir, 3)
+}
+
+// Whoever reads a pipe and then the retained file must not find less.
+func TestReadersWhileItEndsNeverSeeMoreThanItsFinal(t *testing.T) {
+	noLeaks(t)
+	for range scaled(200) {
+		dir := memoryDir(t)
+		stats := new(tally)
+		p, err := Publish(PublisherOptions{Dir: dir, Name: "web"}, stats)
+		noErr(t, err)
+		path := typedPath(p)
+		var most int64
+		stop := make(chan struct{})
+		var beside sync.WaitGroup
+		beside.Go(func() {
+			for {
+				text, err := readBlocking(path)
+				if err != nil {
+					return // the pipe is gone
+				}
+				doc, err := parse(typedText, string(text), Limits{}, false)
+				if err != nil {
+					continue // cut off, or another's
+				}
+				n, err := countOf(doc.Snapshot)
+				if err != nil {
+					t.Error(err)
+				}
+				most = max(most, n)
+			}
+		})
+		beside.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+					stats.add(1)
+				}
+			}
+		})
+		_ = p.Close()
+		close(stop)
+		await(t, "the others end", waitDone(&beside))
+		collection := collect(t, newCollector(t, CollectorOptions{Dir: dir, Deadline: patience}))
+		if n, err := countOf(collection.Total()); n < most || err != nil {
+			t.Fatalf("a reader saw %d, and %d were left: %v", most, n, err)
+		}
+	}
+}
+
+// What was deleted comes back under the same id.
+func TestIDStaysUnlessThePlaceIsLost(t *testing.T) {
+	noLeaks(t)
+	dir := t.TempDir()
+	p := publish(t, PublisherOptions{Dir: dir, Name: "web", checkEvery: time.Hour}, &tally{n: 3})
+	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: patience, Tidy: true})
+	check := func(wantSame bool, damage func(names []string)) {
+		t.Helper()
+		checkCount(t, tidied(t, c), 3)
+		before := ours(p)
+		id := p.id
+		damage(before)
+		p.check()
+		after := ours(p)
+		if same := p.id == id; same != wantSame {
+			t.Errorf("of %q it has become %q", before, after)
+		}
+		checkEntries(t, dir, after...)
+		for range 2 {
+			checkCount(t, tidied(t, c), 3)
+		}
+	}
+	remove := func(files ...int) func(names []string) {
+		return func(names []string) {
+			for _, i := range files {
+				noErr(t, os.Remove(filepath.Join(dir, names[i])))
+			}
+		}
+	}
+	check(true, remove(0))
+	check(true, remove(1))
+	check(true, remove(2))
+	check(true, remove(0, 1, 2))
+	check(false, func([]string) { noErr(t, os.Rename(dir, dir+".old")); noErr(t, os.Mkdir(dir, 0o755)) })
+	check(true, remove(1, 2))
+	noErr(t, p.Close())
+	if !p.Kept() {
+		t.Error("what it counted isn't kept")
+	}
+	tallyOf(t, dir, 3)
+}
+
+func TestModeIsThatOfBothPipes(t *testing.T) {
+	noLeaks(t)
+	p := publish(t, PublisherOptions{Dir: t.TempDir(), Mode: 0o640}, renderText("x: 1\n"))
+	for range 2 {
+		for _, path := range []string{p.Path(), typedPath(p)} {
+			if info := stat(t, path); info.mode.Perm() != 0o640 {
+				t.Errorf("%s is %+v", path, info)
+			}
+			_, err := readFIFO(path)
+			noErr(t, err)
+		}
+	}
+}
+
+// What was counted is kept also where there is no directory any more.
+func TestCloseKeepsWhatWasCountedWithoutADirectory(t *testing.T) {
+	noLeaks(t)
+	dir := filepath.Join(t.TempDir(), "pipes")
+	p := publish(t, PublisherOptions{Dir: dir, Name: "web", checkEvery: time.Hour}, &tally{n: 3})
+	waits(t, p)
+	noErr(t, os.RemoveAll(dir))
+	err := p.Close()
+	if p.Kept() != exists(dir) || err == nil != p.Kept() {
+		t.Errorf("Close: %v; it is kept: %v", err, p.Kept())
+	}
+	if p.Kept() {
+		tallyOf(t, dir, 3)
 	}
 }

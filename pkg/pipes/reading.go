@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -22,6 +21,7 @@ var (
 	errNoReply  = errors.New("no answer")
 	errEmptied  = errors.New("other readers took every snapshot")
 	errNoPipe   = errors.New("its pipe was deleted; it is put back within a minute")
+	errChanged  = errors.New("something else took its place while it was opened")
 	errCanceled = errors.New("given up")
 )
 
@@ -33,6 +33,8 @@ var (
 type reading struct {
 	dir      *directory
 	name     string
+	format   textFormat
+	instead  string // a plain pipe to read if that is in a version that isn't known
 	limits   Limits
 	deadline time.Time // from then on it waits for nothing but its writer
 
@@ -48,9 +50,10 @@ type reading struct {
 	stop chan struct{} // closed by cancel
 	done chan struct{} // closed at the end; then the result may be read
 
-	snapshot *format.Snapshot
-	err      error
-	at       time.Time // when it ended
+	answer *format.Document
+	final  bool // it was read from a file that its publisher left when it ended
+	err    error
+	at     time.Time // when it ended
 
 	mu       sync.Mutex // guards what follows
 	pipe     fileInfo   // the FIFO that is being read
@@ -60,7 +63,11 @@ type reading struct {
 
 // run does it.
 func (r *reading) run() {
-	r.snapshot, r.err = r.read()
+	r.answer, r.err = r.read()
+	if errors.Is(r.err, format.ErrVersion) && r.instead != "" && !r.final {
+		r.name, r.format = r.instead, plainText
+		r.answer, r.err = r.read()
+	}
 	r.at = time.Now()
 	r.dir.close()
 	close(r.done)
@@ -101,14 +108,14 @@ func (r *reading) currentPipe() fileInfo {
 // seen with stats counts as one that has none.
 const maxEmpty = 32
 
-func (r *reading) read() (*format.Snapshot, error) {
+func (r *reading) read() (*format.Document, error) {
 	empty := 0
 	for nap := napMin; ; nap = min(2*nap, napMax) {
-		snapshot, err := r.readOnce()
+		answer, err := r.readOnce()
 		if errors.Is(err, errEmptied) {
 			empty++
-			if empty >= maxEmpty && !r.hadStats {
-				return &format.Snapshot{}, nil
+			if empty >= maxEmpty && !r.hadStats && r.format != typedText {
+				return &format.Document{Snapshot: &format.Snapshot{}}, nil
 			}
 			if empty < maxEmpty {
 				nap = napMin
@@ -116,15 +123,17 @@ func (r *reading) read() (*format.Snapshot, error) {
 			}
 		}
 		if !r.mayPass(err) || !r.nap(nap) {
-			return snapshot, err
+			return answer, err
 		}
 	}
 }
 
-// mayPass tells whether the error may be over in a moment.
+// mayPass tells whether the error may be over in a moment. A snapshot is torn
+// where a publisher that ends cuts off its readers, or where another reader takes
+// no lock.
 func (r *reading) mayPass(err error) bool {
-	return errors.Is(err, errBusy) || errors.Is(err, errEmptied) || outOfDescriptors(err) ||
-		errors.Is(err, fs.ErrNotExist) && r.hopeful()
+	return errors.Is(err, errBusy) || errors.Is(err, errEmptied) || errors.Is(err, errChanged) || errors.Is(err, format.ErrTorn) && !r.final ||
+		outOfDescriptors(err) || errors.Is(err, fs.ErrNotExist) && r.hopeful()
 }
 
 // How long a reading rests before it looks for a fresh FIFO.
@@ -148,9 +157,24 @@ func (r *reading) nap(d time.Duration) bool {
 	}
 }
 
-// readOnce reads the FIFO that is at the name now.
-func (r *reading) readOnce() (*format.Snapshot, error) {
-	file, err := r.open()
+// readOnce reads what is at the name now.
+func (r *reading) readOnce() (*format.Document, error) {
+	info, err := statAt(r.dir.fd, r.name)
+	if err != nil {
+		return nil, r.pathError(err)
+	}
+	r.mu.Lock()
+	r.pipe = info
+	r.mu.Unlock()
+	if r.format == typedText && info.mode.IsRegular() {
+		answer, _, err := r.dir.readTypedFile(r.name, r.limits)
+		r.final = true
+		if err != nil {
+			return nil, r.pathError(err)
+		}
+		return answer, nil
+	}
+	file, err := r.open(info)
 	if err != nil {
 		return nil, err
 	}
@@ -163,30 +187,24 @@ func (r *reading) readOnce() (*format.Snapshot, error) {
 	return r.drain(file)
 }
 
+func (r *reading) pathError(err error) error {
+	return &fs.PathError{Op: "read", Path: filepath.Join(r.dir.path, r.name), Err: err}
+}
+
 // open opens the FIFO at the name, which is checked to be one before, lest
 // opening something else does something, and after, and locks it: two readers
 // that lock never share one snapshot.
-func (r *reading) open() (*os.File, error) {
-	pathError := func(err error) error {
-		return &fs.PathError{Op: "open", Path: filepath.Join(r.dir.path, r.name), Err: err}
-	}
-	before, err := statAt(r.dir.fd, r.name)
-	if err != nil {
-		return nil, pathError(err)
-	}
-	r.mu.Lock()
-	r.pipe = before
-	r.mu.Unlock()
+func (r *reading) open(before fileInfo) (*os.File, error) {
 	if !before.isFIFO() {
 		return nil, errNotFIFO
 	}
 	fd, err := openReadAt(r.dir.fd, r.name)
 	if err != nil {
-		return nil, pathError(err)
+		return nil, r.pathError(err)
 	}
 	after, err := statFD(fd)
 	if err == nil && !after.isFIFO() {
-		err = errNotFIFO
+		err = errChanged // a publisher that ends puts its final there
 	}
 	if err == nil {
 		var locked bool
@@ -200,7 +218,7 @@ func (r *reading) open() (*os.File, error) {
 	}
 	if err != nil {
 		closeFD(fd)
-		return nil, pathError(err)
+		return nil, r.pathError(err)
 	}
 	// fd doesn't block, so that the file is watched by Go's poller: waiting for
 	// it takes no thread.
@@ -219,14 +237,14 @@ const (
 )
 
 // drain reads to the end of the snapshot.
-func (r *reading) drain(file *os.File) (*format.Snapshot, error) {
+func (r *reading) drain(file *os.File) (*format.Document, error) {
 	conn, err := file.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
 	t := transfer{
 		limits: r.limits,
-		parser: format.PlainParser{MaxLine: r.limits.MaxLine, MaxStats: r.limits.MaxStats},
+		parser: newParser(r.format, r.limits),
 		stop:   r.stop,
 	}
 	for look := lookMin; ; look = min(2*look, lookMax) {
@@ -236,12 +254,12 @@ func (r *reading) drain(file *os.File) (*format.Snapshot, error) {
 		err := conn.Read(func(fd uintptr) bool { return t.pump(int(fd)) })
 		switch {
 		case t.ended:
-			return t.parser.Snapshot(), nil
+			return t.parser.end()
 		case t.err != nil:
 			return nil, t.err
 		case !errors.Is(err, os.ErrDeadlineExceeded):
 			return nil, err
-		case t.total == 0 && r.dead(r.currentPipe()):
+		case !t.opened && r.dead(r.currentPipe()):
 			return nil, errDead
 		}
 	}
@@ -263,8 +281,9 @@ func (r *reading) setLook(file *os.File, look time.Duration) error {
 // A transfer is one snapshot on its way from a FIFO into a parser.
 type transfer struct {
 	limits Limits
-	parser format.PlainParser
+	parser parser
 	stop   <-chan struct{}
+	opened bool // a writer has the pipe open, or had
 	total  int  // bytes
 	ended  bool // the writer has closed its end
 	err    error
@@ -291,6 +310,7 @@ func (t *transfer) pump(fd int) (over bool) {
 		}
 		n, err := readFD(fd, buf[:])
 		if n > 0 {
+			t.opened = true
 			if t.total += n; t.total > t.limits.MaxBytes {
 				t.err = fmt.Errorf("sent more than %d bytes", t.limits.MaxBytes)
 			} else if _, err := t.parser.Write(buf[:n]); err != nil {
@@ -302,7 +322,8 @@ func (t *transfer) pump(fd int) (over bool) {
 			continue
 		}
 		if wouldBlock(err) {
-			return false // a writer is there and has nothing yet
+			t.opened = true
+			return false // and has nothing yet
 		}
 		if err != nil {
 			t.err = err
@@ -333,7 +354,7 @@ func (t *transfer) pump(fd int) (over bool) {
 			retired = true
 			continue
 		}
-		t.ended = state.hungUp // a snapshot without stats
+		t.ended = state.hungUp // a snapshot without stats, where that is possible
 		return t.ended
 	}
 }
@@ -363,7 +384,7 @@ func (l Limits) withDefaults() Limits {
 
 // ReadFIFO reads one snapshot from the FIFO at the path, or that a link there
 // points to, in a pipe directory or elsewhere, and waits for its writer until
-// ctx is done.
+// ctx is done. It is in either format.
 func ReadFIFO(ctx context.Context, path string, limits Limits) (*format.Snapshot, error) {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -377,21 +398,25 @@ func ReadFIFO(ctx context.Context, path string, limits Limits) (*format.Snapshot
 	if !ok {
 		deadline = time.Now().Add(100 * 365 * 24 * time.Hour)
 	}
-	r := newReading(dir, filepath.Base(path), limits, deadline)
+	r := newReading(dir, filepath.Base(path), anyText, limits, deadline)
 	go r.run()
 	select {
 	case <-r.done:
-		return r.snapshot, r.err
+		if r.err != nil {
+			return nil, r.err
+		}
+		return r.answer.Snapshot, nil
 	case <-ctx.Done():
 		r.cancel()
 		return nil, &fs.PathError{Op: "read", Path: path, Err: errNoReply}
 	}
 }
 
-func newReading(dir *directory, name string, limits Limits, deadline time.Time) *reading {
+func newReading(dir *directory, name string, format textFormat, limits Limits, deadline time.Time) *reading {
 	return &reading{
 		dir:      dir,
 		name:     name,
+		format:   format,
 		limits:   limits.withDefaults(),
 		deadline: deadline,
 		hopeful:  func() bool { return false },
@@ -399,18 +424,4 @@ func newReading(dir *directory, name string, limits Limits, deadline time.Time) 
 		stop:     make(chan struct{}),
 		done:     make(chan struct{}),
 	}
-}
-
-// ReadPlain reads a snapshot in the plain format from anything but a FIFO.
-func ReadPlain(r io.Reader, limits Limits) (*format.Snapshot, error) {
-	limits = limits.withDefaults()
-	parser := format.PlainParser{MaxLine: limits.MaxLine, MaxStats: limits.MaxStats}
-	n, err := io.Copy(&parser, io.LimitReader(r, int64(limits.MaxBytes)+1))
-	if err == nil && n > int64(limits.MaxBytes) {
-		err = fmt.Errorf("more than %d bytes", limits.MaxBytes)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return parser.Snapshot(), nil
 }

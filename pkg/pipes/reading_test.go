@@ -3,8 +3,11 @@
 package pipes
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,6 +17,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/statvent/statvent/pkg/format"
 )
 
 func TestReadFIFOReadsWhatOnePublisherSays(t *testing.T) {
@@ -22,7 +27,7 @@ func TestReadFIFOReadsWhatOnePublisherSays(t *testing.T) {
 		t.Helper()
 		dir := t.TempDir()
 		ours := publish(t, PublisherOptions{Dir: dir, Name: "ours"}, renderText(said))
-		paths := []string{ours.Path()}
+		paths := []string{ours.Path(), typedPath(ours)}
 		if said != "" { // a plain one that says nothing is like one that said it to others
 			paths = append(paths, publishPlain(t, dir, "plain", says(said)).path)
 		}
@@ -184,9 +189,9 @@ func TestReadFIFOKeepsToItsLimits(t *testing.T) {
 		if err != nil || text(snapshot) != want || snapshot.Skipped != skipped {
 			t.Errorf("%+v: %q, %v", limits, text(snapshot), err)
 		}
-		plain, err := ReadPlain(strings.NewReader("x: 1\nlonger: 2\n"), limits)
+		plain, err := readOneText(strings.NewReader("x: 1\nlonger: 2\n"), limits)
 		if err != nil || text(plain) != want || plain.Skipped != skipped {
-			t.Errorf("%+v: ReadPlain: %q, %v", limits, text(plain), err)
+			t.Errorf("%+v: ReadText: %q, %v", limits, text(plain), err)
 		}
 	}
 	bad := func(limits Limits) {
@@ -194,8 +199,8 @@ func TestReadFIFOKeepsToItsLimits(t *testing.T) {
 		if snapshot, err := ReadFIFO(t.Context(), path, limits); err == nil {
 			t.Errorf("%+v: %q", limits, text(snapshot))
 		}
-		if snapshot, err := ReadPlain(strings.NewReader("x: 1\nlonger: 2\n"), limits); err == nil {
-			t.Errorf("%+v: ReadPlain: %q", limits, text(snapshot))
+		if snapshot, err := readOneText(strings.NewReader("x: 1\nlonger: 2\n"), limits); err == nil {
+			t.Errorf("%+v: ReadText: %q", limits, text(snapshot))
 		}
 	}
 	const size = len("x: 1\nlonger: 2\n")
@@ -209,16 +214,25 @@ func TestReadFIFOKeepsToItsLimits(t *testing.T) {
 	good(Limits{MaxLine: 1}, "", 2)
 }
 
-func TestReadPlainReadsAnything(t *testing.T) {
+// readOneText reads a text that is one snapshot.
+func readOneText(r io.Reader, limits Limits) (*format.Snapshot, error) {
+	snapshots, err := ReadText(r, limits)
+	if err != nil || len(snapshots) != 1 {
+		return nil, cmp.Or(err, fmt.Errorf("there are %d snapshots", len(snapshots)))
+	}
+	return snapshots[0], nil
+}
+
+func TestReadTextReadsAnythingPlain(t *testing.T) {
 	check := func(said, want string, skipped int) {
 		t.Helper()
 		for name, r := range map[string]func() (string, int, error){
 			"at once": func() (string, int, error) {
-				s, err := ReadPlain(strings.NewReader(said), Limits{})
+				s, err := readOneText(strings.NewReader(said), Limits{})
 				return text(s), s.Skipped, err
 			},
 			"byte by byte": func() (string, int, error) {
-				s, err := ReadPlain(iotest.OneByteReader(strings.NewReader(said)), Limits{})
+				s, err := readOneText(iotest.OneByteReader(strings.NewReader(said)), Limits{})
 				return text(s), s.Skipped, err
 			},
 		} {
@@ -232,7 +246,7 @@ func TestReadPlainReadsAnything(t *testing.T) {
 	check("x: 1\nbad\ny: 2", "x: 1\n", 2)
 
 	broken := errors.New("broken")
-	if s, err := ReadPlain(iotest.ErrReader(broken), Limits{}); !errors.Is(err, broken) || s != nil {
+	if s, err := readOneText(iotest.ErrReader(broken), Limits{}); !errors.Is(err, broken) || s != nil {
 		t.Errorf("a broken reader: %q, %v", text(s), err)
 	}
 }
@@ -250,8 +264,14 @@ func TestLimitsHaveDefaults(t *testing.T) {
 // A reader without a lock, such as cat, may take what another one waited for.
 func TestReaderWhoseSnapshotWasTakenGetsTheNext(t *testing.T) {
 	noLeaks(t)
-	n := numbered12kB()
-	path := publish(t, PublisherOptions{Dir: memoryDir(t)}, n.render).Path()
+	for _, pathOf := range []func(p *Publisher) string{(*Publisher).Path, typedPath} {
+		n := numbered12kB()
+		readBesideAThief(t, pathOf(publish(t, PublisherOptions{Dir: memoryDir(t)}, n)), n)
+	}
+}
+
+func readBesideAThief(t *testing.T, path string, n *numbered) {
+	t.Helper()
 	stop := make(chan struct{})
 	thieves := make(chan struct{})
 	go func() {
@@ -265,7 +285,7 @@ func TestReaderWhoseSnapshotWasTakenGetsTheNext(t *testing.T) {
 			_, _ = readBlocking(path)
 		}
 	}()
-	for range scaled(500) {
+	for range scaled(300) {
 		snapshot, err := readFIFO(path)
 		if err != nil {
 			t.Error(err)

@@ -13,7 +13,7 @@ func TestOneStoppedReaderTooManyCutsOffTheOldest(t *testing.T) {
 	needsSmallPipes(t)
 	noLeaks(t)
 	n := numbered3MB()
-	path := publish(t, PublisherOptions{Dir: t.TempDir()}, n.render).Path()
+	path := publish(t, PublisherOptions{Dir: t.TempDir()}, n).Path()
 	type stopped struct {
 		fd    int
 		begun []byte
@@ -47,7 +47,7 @@ func TestCloseCutsOffStoppedReaders(t *testing.T) {
 	noLeaks(t)
 	n := numbered3MB()
 	closesAtOnce(t, func() *Publisher {
-		p := publish(t, PublisherOptions{Dir: t.TempDir()}, n.render)
+		p := publish(t, PublisherOptions{Dir: t.TempDir()}, n)
 		for range maxSlowReaders {
 			fd, begun := readSome(t, p.Path(), 1000)
 			t.Cleanup(func() {

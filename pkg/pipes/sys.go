@@ -18,7 +18,7 @@ type fileID struct{ dev, ino uint64 }
 type fileInfo struct {
 	id    fileID
 	mode  fs.FileMode
-	uid   uint32
+	uid   int
 	links uint64
 	mtime time.Time
 }

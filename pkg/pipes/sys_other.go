@@ -20,6 +20,7 @@ func unlinkAt(int, string) error                { return ErrUnsupported }
 func createAt(int, string, uint32) (int, error) { return -1, ErrUnsupported }
 func openReadAt(int, string) (int, error)       { return -1, ErrUnsupported }
 func chmodFD(int, uint32) error                 { return ErrUnsupported }
+func chownFD(int, int) error                    { return ErrUnsupported }
 func outOfDescriptors(error) bool               { return false }
 func setNonblock(int) error                     { return ErrUnsupported }
 func aboveStd(int, error) (int, error)          { return -1, ErrUnsupported }
@@ -28,6 +29,7 @@ func writeFD(int, []byte) (int, error)          { return 0, ErrUnsupported }
 func closeFD(int)                               {}
 func wouldBlock(error) bool                     { return false }
 func tryLock(int, bool) (bool, error)           { return false, ErrUnsupported }
+func unlock(int) error                          { return ErrUnsupported }
 func pollReader(int) (pollState, error)         { return pollState{}, ErrUnsupported }
 func processExists(int) bool                    { return true }
 func effectiveUID() int                         { return -1 }

@@ -105,7 +105,7 @@ func infoOf(st *unix.Stat_t) fileInfo {
 	return fileInfo{
 		id:    fileID{uint64(st.Dev), st.Ino}, //nolint:unconvert // Dev is an int32 on macOS
 		mode:  mode,
-		uid:   st.Uid,
+		uid:   int(st.Uid),
 		links: uint64(st.Nlink), //nolint:unconvert // smaller on 32-bit Linux and on macOS
 		mtime: time.Unix(st.Mtim.Unix()),
 	}
@@ -157,6 +157,10 @@ func createAt(dir int, name string, perm uint32) (int, error) {
 
 func chmodFD(fd int, perm uint32) error {
 	return retryErr(func() error { return unix.Fchmod(fd, perm) })
+}
+
+func chownFD(fd, uid int) error {
+	return retryErr(func() error { return unix.Fchown(fd, uid, -1) })
 }
 
 // openReadAt opens for reading without ever waiting: O_NONBLOCK on a FIFO
@@ -215,6 +219,10 @@ func tryLock(fd int, exclusive bool) (bool, error) {
 	return err == nil, err
 }
 
+func unlock(fd int) error {
+	return retryErr(func() error { return unix.Flock(fd, unix.LOCK_UN) })
+}
+
 func pollReader(fd int) (pollState, error) {
 	fds := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	_, err := retry(func() (int, error) { return unix.Poll(fds, 0) })
@@ -239,7 +247,7 @@ func makeDir(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	tmp := filepath.Join(filepath.Dir(path), tmpName())
+	tmp := filepath.Join(filepath.Dir(path), tmpName(effectiveUID()))
 	err := retryErr(func() error { return unix.Mkdir(tmp, 0o700) })
 	if err == nil {
 		if err = chmodDir(tmp, 0o1777); err == nil {

@@ -5,6 +5,7 @@ import (
 	"math"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/statvent/statvent/pkg/format"
 )
@@ -69,6 +70,8 @@ type Distribution struct {
 	labels    []Label
 	calculate Calculation
 	size      int
+
+	template atomic.Pointer[string] // see findTemplate; nil if there is none
 
 	mu     sync.Mutex // guards what follows
 	window []uint64   // ints, or the bits of floats; filled up to its capacity, then a ring
@@ -175,8 +178,8 @@ func (d *Distribution) appendTo(s *format.Snapshot) {
 			s.Stats = append(s.Stats, format.Stat{Name: d.labelName(label), Value: format.Float(v)})
 		}
 	default:
-		if template, ok := d.template(); ok {
-			s.Stats = append(s.Stats, format.Stat{Name: template, Kind: format.Distribution, Dist: samples})
+		if template := d.template.Load(); template != nil {
+			s.Stats = append(s.Stats, format.Stat{Name: *template, Kind: format.Distribution, Dist: samples})
 			return
 		}
 		for _, lv := range samples.Compute() {
@@ -194,19 +197,21 @@ func sortedFloats(values []format.Value) []float64 {
 	return floats
 }
 
-// template returns a name with a place for the label that says the same as the
-// format function for each label, if there is one.
-func (d *Distribution) template() (string, bool) {
-	if d.format == nil {
-		return d.name, true
+// findTemplate looks for a name with a place for the label that says the same
+// as the format function for each label. With it the samples can be published,
+// without it only what is computed from them.
+func (d *Distribution) findTemplate() {
+	if d.calculate != nil {
+		return
 	}
+	defer func() { _ = recover() }() // the function's; then there is none
 	template := d.labelName("{0}")
 	for _, label := range d.labels {
 		if format.ExpandLabel(template, label.Name) != d.labelName(label.Name) {
-			return "", false
+			return
 		}
 	}
-	return template, true
+	d.template.Store(&template)
 }
 
 func (d *Distribution) labelName(label string) string {

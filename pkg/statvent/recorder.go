@@ -6,7 +6,6 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/statvent/statvent/pkg/format"
 	"github.com/statvent/statvent/pkg/pipes"
 )
 
@@ -57,8 +56,10 @@ func WithRuntimeStats() RecorderOption {
 // A Recorder publishes the stats of a registry at a named pipe.
 type Recorder struct {
 	key       recorderKey
+	published *published
 	publisher *pipes.Publisher
-	users     int // guarded by recorders.Mutex
+	users     int           // guarded by recorders.Mutex
+	ended     chan struct{} // closed when Close has handed over
 }
 
 type recorderKey struct {
@@ -95,21 +96,27 @@ func StartRecorder(opts ...RecorderOption) (*Recorder, error) {
 
 	recorders.Lock()
 	defer recorders.Unlock()
-	if rec := recorders.byKey[key]; rec != nil {
-		rec.users++
-		return rec, nil
-	}
-	publisher, err := pipes.Publish(o.publisher, func(b []byte) []byte {
-		s := o.registry.Snapshot()
-		if o.runtime {
-			appendRuntimeStats(s)
+	for {
+		rec := recorders.byKey[key]
+		if rec == nil {
+			break
 		}
-		return format.AppendPlain(b, s)
-	})
+		if rec.users > 0 {
+			rec.users++
+			return rec, nil
+		}
+		// It is being closed. What it hands over is no part of the next one's.
+		recorders.Unlock()
+		<-rec.ended
+		recorders.Lock()
+	}
+	published := newPublished(o.registry, key.dir, o.runtime)
+	publisher, err := pipes.Publish(o.publisher, published)
 	if err != nil {
+		published.end(false)
 		return nil, err
 	}
-	rec := &Recorder{key, publisher, 1}
+	rec := &Recorder{key, published, publisher, 1, make(chan struct{})}
 	if recorders.byKey == nil {
 		recorders.byKey = make(map[recorderKey]*Recorder)
 	}
@@ -133,18 +140,26 @@ func (r *Recorder) Path() string { return r.publisher.Path() }
 // returned it more than once, takes back one of these. It doesn't wait for
 // readers. A Close too many does nothing.
 //
-// The error, if the pipe could not be removed or a function of the program's
-// still runs, is for the log: the recorder has ended.
+// What the program has counted stays in the numbers of the host: the counters,
+// and the counts and sums of the distributions. They are in a file that everyone
+// may read, whatever WithMode said. A recorder that is started later publishes
+// what was counted since. Gauges and recorded values end with the recorder.
+//
+// The error, if the counters could not be kept, the pipe could not be removed or
+// a function of the program's still runs, is for the log: the recorder has ended.
 func (r *Recorder) Close() error {
 	recorders.Lock()
 	r.users--
 	last := r.users == 0
-	if last {
-		delete(recorders.byKey, r.key)
-	}
 	recorders.Unlock()
 	if !last {
 		return nil
 	}
-	return r.publisher.Close()
+	err := r.publisher.Close()
+	r.published.end(r.publisher.Kept())
+	recorders.Lock()
+	defer recorders.Unlock()
+	delete(recorders.byKey, r.key)
+	close(r.ended)
+	return err
 }

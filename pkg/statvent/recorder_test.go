@@ -79,6 +79,20 @@ func entries(t *testing.T, dir string) []string {
 	return names
 }
 
+// kept returns the names of the files in which the counters of recorders that
+// have ended are.
+func kept() []string {
+	uid := os.Geteuid()
+	return []string{fmt.Sprintf(".retained-%d.lock", uid), fmt.Sprintf(".retained-%d.typed", uid)}
+}
+
+func checkEntries(t *testing.T, dir, when string, want ...string) {
+	t.Helper()
+	if got := entries(t, dir); !slices.Equal(got, want) {
+		t.Errorf("%s there is %q, want %q", when, got, want)
+	}
+}
+
 func checkPath(t *testing.T, rec *Recorder, dir, name string) {
 	t.Helper()
 	want := filepath.Join(dir, name)
@@ -281,9 +295,7 @@ func TestRecorderStartedTwiceEndsWithTheLastClose(t *testing.T) {
 	closeRecorder(t, first)
 	checkRead(t, second, "a: 1\n")
 	closeRecorder(t, second)
-	if names := entries(t, dir); len(names) > 0 {
-		t.Errorf("after the last Close there is %q", names)
-	}
+	checkEntries(t, dir, "after the last Close", kept()...)
 }
 
 func TestDirectoryUnderAnotherSpellingIsTheSame(t *testing.T) {
@@ -382,22 +394,29 @@ func TestRuntimeStatsArePublishedOnlyIfAskedFor(t *testing.T) {
 	}
 }
 
-func TestCloseLeavesNothingBehind(t *testing.T) {
+func TestCloseLeavesNothingButWhatWasCounted(t *testing.T) {
 	check := func(what string, use func(rec *Recorder)) {
 		t.Helper()
 		before := goleak.IgnoreCurrent()
-		dir := t.TempDir()
+		counted, other := t.TempDir(), t.TempDir()
 		r := NewRegistry()
 		r.Incr("a")
-		rec, err := StartRecorder(WithPipeDir(dir), WithRegistry(r))
+		rec, err := StartRecorder(WithPipeDir(counted), WithRegistry(r))
 		if err != nil {
 			t.Fatal(err)
 		}
 		use(rec)
 		closeRecorder(t, rec)
-		if names := entries(t, dir); len(names) > 0 {
-			t.Errorf("%s: after Close there is %q", what, names)
+		checkEntries(t, counted, what+": after Close", kept()...)
+
+		r = NewRegistry()
+		r.Set("a", 1) // which ends with the recorder
+		if rec, err = StartRecorder(WithPipeDir(other), WithRegistry(r)); err != nil {
+			t.Fatal(err)
 		}
+		use(rec)
+		closeRecorder(t, rec)
+		checkEntries(t, other, what+", with nothing counted: after Close")
 		if err := goleak.Find(before); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
@@ -433,7 +452,8 @@ func TestCloseTooManyDoesNothing(t *testing.T) {
 		t.Error("the recorder that ended came back")
 	}
 	closeRecorder(t, old)
-	checkRead(t, rec, "a: 1\n")
+	r.Incr("a")
+	checkRead(t, rec, "a: 1\n") // since the other ended
 	if start(t, WithPipeDir(dir), WithRegistry(r)) != rec {
 		t.Error("the recorder is forgotten")
 	}

@@ -26,6 +26,7 @@ type Registry struct {
 	scalarList       []namedScalar
 	distributionList []*Distribution
 	funcs            map[string]func() float64
+	accounts         map[string]*account // by pipe directory
 }
 
 type namedScalar struct {
@@ -134,20 +135,29 @@ func (r *Registry) addCounter(name string) *Counter {
 }
 
 func (r *Registry) addDistribution(name string, opts ...DistributionOption) *Distribution {
+	d, added := r.findOrAddDistribution(name, opts)
+	if added {
+		d.findTemplate() // runs the program's own function, so not under the lock
+	}
+	return d
+}
+
+func (r *Registry) findOrAddDistribution(name string, opts []DistributionOption) (d *Distribution, added bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	name = strings.Clone(name)
 	clean := format.CleanName(name)
-	d, ok := r.distributions.Load(clean)
+	found, ok := r.distributions.Load(clean)
 	if !ok {
 		made := newDistribution(clean, opts)
-		if d, ok = r.distributions.LoadOrStore(made.name, made); !ok {
+		if found, ok = r.distributions.LoadOrStore(made.name, made); !ok {
 			r.distributionList = append(r.distributionList, made)
+			added = true
 		}
-		r.distributions.LoadOrStore(clean, d)
+		r.distributions.LoadOrStore(clean, found)
 	}
-	r.distributions.LoadOrStore(name, d)
-	return d.(*Distribution)
+	r.distributions.LoadOrStore(name, found)
+	return found.(*Distribution), added
 }
 
 // Snapshot returns all stats as they are now. Each is right by itself; they are
@@ -173,6 +183,30 @@ func (r *Registry) Snapshot() *format.Snapshot {
 	}
 	s.Sort()
 	return s
+}
+
+// lasting returns what outlives the program. Unlike Snapshot it runs none of the
+// program's own functions.
+func (r *Registry) lasting() *format.Snapshot {
+	r.mu.Lock()
+	scalars, distributions := r.scalarList, r.distributionList
+	r.mu.Unlock()
+	s := &format.Snapshot{}
+	for _, stat := range scalars {
+		value := stat.s.value()
+		if kind := stat.s.kind(); kind == format.Counter {
+			s.Stats = append(s.Stats, format.Stat{Name: stat.name, Kind: kind, Value: value})
+		}
+	}
+	for _, d := range distributions {
+		if template := d.template.Load(); template != nil {
+			if samples := d.samples(); samples != nil {
+				s.Stats = append(s.Stats, format.Stat{Name: *template, Kind: format.Distribution, Dist: samples})
+			}
+		}
+	}
+	s.Sort()
+	return s.Lasting()
 }
 
 // protect calls a function that runs code of the program's. If that panics, the

@@ -1,0 +1,134 @@
+package pipes
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+
+	"github.com/statvent/statvent/pkg/format"
+)
+
+// A textFormat is what a text is in.
+type textFormat int
+
+const (
+	anyText textFormat = iota // whichever it begins as
+	plainText
+	typedText
+)
+
+// A parser takes a text that is one document, in pieces.
+type parser interface {
+	io.Writer
+	end() (*format.Document, error)
+}
+
+func newParser(f textFormat, limits Limits) parser {
+	switch f {
+	case plainText:
+		return &plainParser{format.PlainParser{MaxLine: limits.MaxLine, MaxStats: limits.MaxStats}}
+	case typedText:
+		return &typedParser{format.TypedParser{MaxLine: limits.MaxLine, MaxStats: limits.MaxStats}}
+	default:
+		return &anyParser{limits: limits}
+	}
+}
+
+type plainParser struct{ format.PlainParser }
+
+func (p *plainParser) end() (*format.Document, error) {
+	return &format.Document{Snapshot: p.Snapshot()}, nil
+}
+
+type typedParser struct{ format.TypedParser }
+
+func (p *typedParser) end() (*format.Document, error) {
+	docs, err := p.Documents()
+	if err == nil && len(docs) > 1 {
+		err = fmt.Errorf("there are %d snapshots in place of one", len(docs))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return docs[0], nil
+}
+
+// An anyParser decides with the first line.
+type anyParser struct {
+	limits Limits
+	begun  []byte
+	parser parser // nil until it is decided
+}
+
+func (p *anyParser) Write(text []byte) (int, error) {
+	if p.parser != nil {
+		return p.parser.Write(text)
+	}
+	p.begun = append(p.begun, text...)
+	if bytes.IndexByte(p.begun, '\n') < 0 && len(p.begun) <= p.limits.MaxLine {
+		return len(text), nil
+	}
+	return len(text), p.decide()
+}
+
+func (p *anyParser) decide() error {
+	p.parser = newParser(formatOf(p.begun), p.limits)
+	_, err := p.parser.Write(p.begun)
+	p.begun = nil
+	return err
+}
+
+func (p *anyParser) end() (*format.Document, error) {
+	if p.parser == nil {
+		if err := p.decide(); err != nil {
+			return nil, err
+		}
+	}
+	return p.parser.end()
+}
+
+// formatOf returns the format of a text of which the first line is there.
+func formatOf(text []byte) textFormat {
+	if format.IsTyped(text) {
+		return typedText
+	}
+	return plainText
+}
+
+// ReadText reads a text from anything but a FIFO: a snapshot in the plain
+// format, or one or several in the typed one. The error may be about the last of
+// them, and the others are whole.
+func ReadText(r io.Reader, limits Limits) ([]*format.Snapshot, error) {
+	limits = limits.withDefaults()
+	var text bytes.Buffer
+	if err := copyLimited(&text, r, limits); err != nil {
+		return nil, err
+	}
+	if formatOf(text.Bytes()) == plainText {
+		p := format.PlainParser{MaxLine: limits.MaxLine, MaxStats: limits.MaxStats}
+		if _, err := text.WriteTo(&p); err != nil {
+			return nil, err
+		}
+		return []*format.Snapshot{p.Snapshot()}, nil
+	}
+	p := format.TypedParser{MaxLine: limits.MaxLine, MaxStats: limits.MaxStats}
+	if _, err := text.WriteTo(&p); err != nil {
+		return nil, err
+	}
+	docs, err := p.Documents()
+	snapshots := make([]*format.Snapshot, len(docs))
+	for i, doc := range docs {
+		snapshots[i] = doc.Snapshot
+	}
+	return snapshots, err
+}
+
+// copyLimited copies what there is, which must not be more than a source may
+// send.
+func copyLimited(w io.Writer, r io.Reader, limits Limits) error {
+	n, err := io.Copy(w, io.LimitReader(r, int64(limits.MaxBytes)+1))
+	if err == nil && n > int64(limits.MaxBytes) {
+		err = fmt.Errorf("more than %d bytes", limits.MaxBytes)
+	}
+	return err
+}

@@ -1,0 +1,290 @@
+package pipes
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/statvent/statvent/pkg/format"
+)
+
+// What finished processes leave behind is folded: added to their user's
+// retained file, with a note of the id, in one rewrite under a lock; then the
+// id's path is unlinked. A note stays for as long as the path is linked. So
+// whoever finds the id noted, or the path gone, knows that it is in the retained
+// file, and nobody adds it twice, whenever a process is killed.
+
+// putFinal puts what a publisher counted at the name of its typed pipe, in the
+// place of the FIFO.
+func (d *directory) putFinal(name string, replaces *fifo, text []byte) error {
+	if err := d.checkPlace(name, replaces); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return &fs.PathError{Op: "write", Path: filepath.Join(d.path, name), Err: err}
+	}
+	return d.putFile(name, effectiveUID(), text)
+}
+
+// Retain hands what a program has counted to the host, as a Publisher does when
+// it is closed: when it returns nil, the snapshot's counters and the counts and
+// sums of its distributions are part of every collection. The directory is made
+// if it isn't there.
+func Retain(dir string, s *format.Snapshot) error {
+	pid := os.Getpid()
+	return retain(Dir(dir), strconv.Itoa(pid), &format.Document{PID: pid, Snapshot: s.Lasting()})
+}
+
+// retain puts a final where there is no typed pipe.
+func retain(path, stem string, doc *format.Document) error {
+	d, err := makeDirectory(path)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	if len(doc.Snapshot.Stats) == 0 {
+		return nil
+	}
+	doc.ID = newID()
+	if err := d.putFinal(typedName(stem, doc.ID), nil, format.AppendTyped(nil, doc)); err != nil {
+		return err
+	}
+	// It is stored. What can't be folded now, somebody will fold.
+	_ = d.fold(effectiveUID(), nil)
+	return nil
+}
+
+// readTypedFile reads a regular file with one document.
+func (d *directory) readTypedFile(name string, limits Limits) (*format.Document, fileInfo, error) {
+	file, info, err := d.openFile(name)
+	if err != nil {
+		return nil, info, err
+	}
+	defer file.Close()
+	doc, err := readDocument(file, limits)
+	return doc, info, err
+}
+
+// readDocument reads a text that is one whole document.
+func readDocument(r io.Reader, limits Limits) (*format.Document, error) {
+	parser := typedParser{format.TypedParser{MaxLine: limits.MaxLine, MaxStats: limits.MaxStats}}
+	if err := copyLimited(&parser, r, limits); err != nil {
+		return nil, err
+	}
+	return parser.end()
+}
+
+// readRetained reads the retained file of a user; what isn't there is empty.
+func (d *directory) readRetained(uid int, limits Limits) (*format.Document, fileInfo, error) {
+	doc, info, err := d.readTypedFile(retainedName(uid), limits)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return &format.Document{Snapshot: &format.Snapshot{Ended: true}}, info, nil
+	case err == nil && info.uid != uid:
+		err = fmt.Errorf("it belongs to user %d", info.uid)
+	}
+	if err != nil {
+		return nil, info, &fs.PathError{Op: "read", Path: filepath.Join(d.path, retainedName(uid)), Err: err}
+	}
+	doc.Snapshot.Ended = true
+	return doc, info, nil
+}
+
+// mayFold tells whether this process may write that user's files.
+func mayFold(uid int) bool {
+	own := effectiveUID()
+	return own == uid || own == 0
+}
+
+// lockRetained tries to get the lock on a user's retained file, which is free
+// again after unlock, or when its holder ends.
+func (d *directory) lockRetained(uid int) (lock *os.File, got bool, err error) {
+	name := retainedLockName(uid)
+	for range maxLockTries {
+		lock, info, err := d.openFile(name)
+		if errors.Is(err, fs.ErrNotExist) {
+			if err := d.createLock(name, uid); err != nil && !errors.Is(err, fs.ErrExist) {
+				return nil, false, err
+			}
+			continue
+		}
+		if err == nil && (info.uid != uid || info.mode.Perm()&0o077 != 0) {
+			_ = lock.Close()
+			err = errPlanted
+		}
+		if err != nil {
+			// Root removes what isn't the user's own; others can't.
+			if effectiveUID() == 0 && d.remove(name, info.id) == nil {
+				continue
+			}
+			return nil, false, &fs.PathError{Op: "lock", Path: filepath.Join(d.path, name), Err: err}
+		}
+		got, err := tryLock(int(lock.Fd()), true)
+		if err != nil || !got {
+			_ = lock.Close()
+			return nil, false, err
+		}
+		if now, err := statAt(d.fd, name); err == nil && now.id == info.id {
+			return lock, true, nil
+		}
+		_ = lock.Close() // that file isn't the lock any more
+	}
+	return nil, false, nil
+}
+
+// maxLockTries bounds how often lockRetained begins anew because somebody makes
+// or removes the file at the same moment.
+const maxLockTries = 100
+
+// unlockRetained gives the lock back, also where a process that is just being
+// started has a copy of its descriptor.
+func unlockRetained(lock *os.File) {
+	_ = unlock(int(lock.Fd()))
+	_ = lock.Close()
+}
+
+var errPlanted = errors.New("somebody else has made it")
+
+// createLock makes a lock file that nobody but its user can open: who can, can
+// hold it.
+func (d *directory) createLock(name string, uid int) error {
+	tmp := tmpName(uid)
+	fd, err := createAt(d.fd, tmp, 0o600)
+	if err != nil {
+		return &fs.PathError{Op: "create", Path: filepath.Join(d.path, name), Err: err}
+	}
+	defer closeFD(fd)
+	err = chmodFD(fd, 0o600)
+	if err == nil && uid != effectiveUID() {
+		err = chownFD(fd, uid)
+	}
+	if err == nil {
+		err = moveAt(d.fd, tmp, name)
+	}
+	if err != nil {
+		_ = unlinkAt(d.fd, tmp)
+		return &fs.PathError{Op: "create", Path: filepath.Join(d.path, name), Err: err}
+	}
+	return nil
+}
+
+// fold adds the finals of a user to the retained file, and what was seen last of
+// killed recorders of that user, by the names of their typed pipes. It does
+// nothing if somebody else has the lock, who will look once more for finals
+// when giving it up, as is done here: so none stays behind.
+func (d *directory) fold(uid int, killed map[string]*format.Snapshot) error {
+	f := folding{dir: d, uid: uid, killed: killed, unreadable: make(map[string]bool)}
+	for {
+		lock, got, err := d.lockRetained(uid)
+		if err != nil || !got {
+			return err
+		}
+		err = f.foldLocked()
+		unlockRetained(lock)
+		if err != nil {
+			return err
+		}
+		if more, err := f.moreFinals(); err != nil || !more {
+			return err
+		}
+	}
+}
+
+// A folding is what one process does to a retained file.
+type folding struct {
+	dir        *directory
+	uid        int
+	killed     map[string]*format.Snapshot
+	unreadable map[string]bool // names of finals
+}
+
+// foldLocked does one rewrite. The caller has the lock.
+func (f *folding) foldLocked() error {
+	kept, info, err := f.dir.readRetained(f.uid, Limits{}.withDefaults())
+	if err != nil && info.uid != f.uid && effectiveUID() == 0 {
+		// Somebody has planted it.
+		if err := f.dir.remove(retainedName(f.uid), info.id); err != nil {
+			return err
+		}
+		kept, _, err = f.dir.readRetained(f.uid, Limits{}.withDefaults())
+	}
+	if err != nil {
+		return err
+	}
+	l, err := f.dir.list() // after the file was read: what it notes and isn't linked now will never be again
+	if err != nil {
+		return err
+	}
+	var ended []*format.Snapshot
+	var notes []string
+	done := make(map[string]fileID) // names whose values are in the retained file
+	for stem, ids := range l.typed {
+		for _, id := range ids {
+			name := typedName(stem, id)
+			snapshot, info, ok := f.left(name)
+			noted := slices.Contains(kept.Folded, id) && info.uid == f.uid
+			if !noted && !ok {
+				continue
+			}
+			done[name] = info.id
+			if noted || len(snapshot.Stats) > 0 {
+				notes = append(notes, id)
+			}
+			if !noted && len(snapshot.Stats) > 0 {
+				ended = append(ended, snapshot)
+			}
+		}
+	}
+	if len(ended) > 0 {
+		doc := &format.Document{Folded: notes, Snapshot: format.Fold(kept.Snapshot, ended...)}
+		if err := f.dir.putFile(retainedName(f.uid), f.uid, format.AppendTyped(nil, doc)); err != nil {
+			return err
+		}
+	}
+	f.dir.removeLitter(l.tmp, time.Now())
+	var errs []error
+	for name, id := range done {
+		errs = append(errs, f.dir.remove(name, id))
+	}
+	return errors.Join(errs...)
+}
+
+// left returns what the recorder of that typed pipe left behind, if it has ended
+// and belongs to the user.
+func (f *folding) left(name string) (s *format.Snapshot, info fileInfo, ok bool) {
+	info, err := statAt(f.dir.fd, name)
+	if err != nil || info.uid != f.uid {
+		return nil, info, false
+	}
+	if info.isFIFO() {
+		s, ok = f.killed[name]
+		return s, info, ok
+	}
+	doc, info, err := f.dir.readTypedFile(name, Limits{}.withDefaults())
+	if err != nil || info.uid != f.uid {
+		f.unreadable[name] = true
+		return nil, info, false
+	}
+	return doc.Snapshot, info, true
+}
+
+// moreFinals tells whether there are finals of the user that could be folded.
+func (f *folding) moreFinals() (bool, error) {
+	l, err := f.dir.list()
+	if err != nil {
+		return false, err
+	}
+	for stem, ids := range l.typed {
+		for _, id := range ids {
+			name := typedName(stem, id)
+			info, err := statAt(f.dir.fd, name)
+			if err == nil && info.mode.IsRegular() && info.uid == f.uid && !f.unreadable[name] {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}

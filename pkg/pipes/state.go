@@ -1,0 +1,133 @@
+package pipes
+
+import (
+	"errors"
+	"io/fs"
+	"net/url"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/statvent/statvent/pkg/format"
+)
+
+// A stateFile is where a Collector saves what it saw last of each recorder, for
+// the one that comes after it: what a process has counted that is killed while
+// there is none, or doesn't answer the next one. It has a document for each
+// recorder, in the typed format.
+type stateFile struct{ path string }
+
+func newStateFile(stateDir, pipeDir string) *stateFile {
+	return &stateFile{filepath.Join(stateDir, "seen-"+url.PathEscape(pipeDir)+typedSuffix)}
+}
+
+// load returns what was saved, by id. It may be incomplete where there is an
+// error.
+func (f *stateFile) load() (map[string]lastSeen, error) {
+	file, err := os.Open(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	parser := format.TypedParser{MaxStats: maxSavedStats}
+	if err := copyLimited(&parser, file, Limits{MaxBytes: maxSavedBytes}); err != nil {
+		return nil, &fs.PathError{Op: "read", Path: f.path, Err: err}
+	}
+	docs, err := parser.Documents()
+	saved := make(map[string]lastSeen, len(docs))
+	for _, doc := range docs {
+		saved[doc.ID] = lastSeen{doc.Snapshot.Lasting(), info.ModTime()}
+	}
+	if err != nil && info.Size() > 0 {
+		return saved, &fs.PathError{Op: "read", Path: f.path, Err: err}
+	}
+	return saved, nil
+}
+
+// What is read of a saved state.
+const (
+	maxSavedBytes = 1 << 30
+	maxSavedStats = 10_000_000
+)
+
+// store replaces what was saved. Seen has the ids of all recorders that are
+// there, and what was seen of each, nil if nothing was.
+func (f *stateFile) store(seen map[string]*format.Snapshot) error {
+	// Another collector of the directory may have seen more of one than this one.
+	others, _ := f.load()
+	var text []byte
+	for id, snapshot := range seen {
+		if other, ok := others[id]; ok && (snapshot == nil || isLater(other.snapshot, snapshot)) {
+			snapshot = other.snapshot
+		}
+		if snapshot != nil {
+			text = format.AppendTyped(text, &format.Document{ID: id, Snapshot: snapshot})
+		}
+	}
+	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
+		return err
+	}
+	tmp, err := os.CreateTemp(filepath.Dir(f.path), ".tmp-*")
+	if pathErr := new(fs.PathError); errors.As(err, &pathErr) {
+		pathErr.Path = f.path // an error that is the same each time
+	}
+	if err != nil {
+		return err
+	}
+	_, err = tmp.Write(text)
+	if err = errors.Join(err, tmp.Close()); err == nil {
+		err = os.Rename(tmp.Name(), f.path)
+	}
+	if err != nil {
+		_ = os.Remove(tmp.Name())
+	}
+	return err
+}
+
+// isLater tells whether a was taken after b, of the same recorder: whatever has
+// changed has grown.
+func isLater(a, b *format.Snapshot) bool {
+	before := make(map[string]format.Value, len(b.Stats))
+	for _, stat := range b.Stats {
+		before[stat.Name] = count(stat)
+	}
+	for _, stat := range a.Stats {
+		if old, ok := before[stat.Name]; !ok || count(stat).Compare(old) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func count(stat format.Stat) format.Value {
+	if stat.Kind == format.Distribution {
+		return format.Int(stat.Dist.Count)
+	}
+	return stat.Value
+}
+
+// save saves what was seen last of each recorder that is still there. The caller
+// holds c.mu.
+func (c *Collector) save(now time.Time) {
+	if c.state == nil || c.serial == 0 {
+		return
+	}
+	seen := make(map[string]*format.Snapshot)
+	for _, s := range c.sources {
+		if s.isTyped() {
+			seen[s.id] = nil
+		}
+		if s.isTyped() && s.last != nil {
+			seen[s.id] = s.last.snapshot.Lasting()
+		}
+	}
+	c.stateErr = c.state.store(seen)
+	c.saved, c.savedAt = nil, now
+}

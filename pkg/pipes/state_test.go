@@ -1,0 +1,182 @@
+//go:build linux
+
+package pipes
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/statvent/statvent/pkg/format"
+)
+
+// newSaver returns a Collector that tidies up and saves what it saw.
+func newSaver(t *testing.T, dir, stateDir string) *Collector {
+	t.Helper()
+	return newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline, Tidy: true, StateDir: stateDir})
+}
+
+func TestProcessThatIsKilledBetweenTwoCollectorsIsFolded(t *testing.T) {
+	dir, stateDir := t.TempDir(), filepath.Join(t.TempDir(), "a", "b")
+	h := startTally(t, 3, dir, "web")
+	before := newSaver(t, dir, stateDir)
+	checkCount(t, collect(t, before), 3)
+	before.Close()
+	h.kill()
+	after := newSaver(t, dir, stateDir)
+	collection := tidied(t, after)
+	checkTally(t, collection, "web", Stale, false)
+	checkCount(t, collection, 3)
+	checkEntries(t, dir, kept()...)
+	for range 2 {
+		checkCount(t, tidied(t, after), 3)
+	}
+	after.Close()
+	checkCount(t, tidied(t, newSaver(t, dir, stateDir)), 3)
+	list := must(os.ReadDir(stateDir))
+	if len(list) != 1 {
+		t.Errorf("in the state directory are %q", list)
+	}
+	if info := stat(t, filepath.Join(stateDir, list[0].Name())); info.mode != 0o600 {
+		t.Errorf("the state is %+v", info)
+	}
+}
+
+// What a Collector saw of one that doesn't answer the next is what lasts.
+func TestProcessThatIsStoppedBetweenTwoCollectorsStays(t *testing.T) {
+	dir, stateDir := t.TempDir(), t.TempDir()
+	h := startTally(t, 3, dir, "web")
+	before := newSaver(t, dir, stateDir)
+	checkCount(t, collect(t, before), 3)
+	before.Close()
+	h.signal(t, syscall.SIGSTOP)
+	h.awaitStopped(t)
+	for range 2 { // the second has it from the first, which has never read it
+		after := newSaver(t, dir, stateDir)
+		for range 2 {
+			checkTally(t, tidied(t, after), "web", Unresponsive, false)
+		}
+		after.Close()
+	}
+	h.signal(t, syscall.SIGCONT)
+	c := newSaver(t, dir, stateDir)
+	eventually(t, "it is back", func() bool { return find(t, collect(t, c), "web").State == Live })
+	checkTally(t, collect(t, c), "web", Live, true)
+}
+
+func TestStateIsSavedWhileACollectorRuns(t *testing.T) {
+	dir, stateDir := t.TempDir(), t.TempDir()
+	h := startTally(t, 3, dir, "web")
+	killed := newSaver(t, dir, stateDir) // it never gets to its end, as far as the next can tell
+	checkCount(t, tidied(t, killed), 3)
+	h.add(t, 1)
+	checkCount(t, tidied(t, killed), 4) // less than saveEvery later
+	killed.mu.Lock()
+	killed.savedAt = time.Now().Add(-saveEvery)
+	killed.mu.Unlock()
+	h.add(t, 1)
+	checkCount(t, tidied(t, killed), 5)
+	h.kill()
+	checkCount(t, tidied(t, newSaver(t, dir, stateDir)), 5)
+}
+
+// Of several Collectors with one state the one that saw the most counts.
+func TestLaterStateWins(t *testing.T) {
+	dir, stateDir := t.TempDir(), t.TempDir()
+	h := startTally(t, 3, dir, "web")
+	early, late := newSaver(t, dir, stateDir), newSaver(t, dir, stateDir)
+	checkCount(t, tidied(t, early), 3)
+	h.add(t, 4)
+	checkCount(t, tidied(t, late), 7)
+	late.Close()
+	early.Close()
+	h.kill()
+	checkCount(t, tidied(t, newSaver(t, dir, stateDir)), 7)
+}
+
+func TestDamagedStateCostsOnlyWhatIsDamaged(t *testing.T) {
+	const name = "seen-x.typed"
+	one := document(&format.Document{ID: someID, Snapshot: tallied(3).Lasting()})
+	two := document(&format.Document{ID: otherID, Snapshot: tallied(4).Lasting()})
+	check := func(text string, damaged bool, want ...string) {
+		t.Helper()
+		path := filepath.Join(t.TempDir(), name)
+		writeFile(t, path, text)
+		saved, err := (&stateFile{path}).load()
+		if (err != nil) != damaged || err != nil && !strings.Contains(err.Error(), path) {
+			t.Errorf("%.20q: %v", text, err)
+		}
+		for _, id := range want {
+			if saved[id].snapshot == nil || saved[id].at.IsZero() {
+				t.Errorf("%.20q: %s is missing", text, id)
+			}
+		}
+		if len(saved) != len(want) {
+			t.Errorf("%.20q: %d are saved, want %d", text, len(saved), len(want))
+		}
+	}
+	check("", false)
+	check(one, false, someID)
+	check(one+two, false, someID, otherID)
+	check("garbage\n", true)
+	check("\x00\xff", true)
+	check(one[:len(one)-1], true)
+	check(one+two[:len(two)/2], true, someID)
+	check(one[:strings.Index(one, "\n")+1]+two, true, otherID)
+	check(strings.Replace(one, "statvent: 1", "statvent: 2", 1)+two, true, otherID)
+
+	// It is told, and the next one is whole.
+	dir, stateDir := t.TempDir(), t.TempDir()
+	state := newStateFile(stateDir, dir).path
+	writeFile(t, state, "garbage\n")
+	h := startTally(t, 3, dir, "web")
+	c := newSaver(t, dir, stateDir)
+	collection := collect(t, c)
+	checkCount(t, collection, 3)
+	if len(collection.Troubles) != 1 || !strings.Contains(collection.Troubles[0].Error(), state) {
+		t.Errorf("the troubles are %v", collection.Troubles)
+	}
+	c.tidying.Wait()
+	if collection := collect(t, c); len(collection.Troubles) != 0 {
+		t.Errorf("the troubles are %v", collection.Troubles)
+	}
+	c.Close()
+	h.kill()
+	checkCount(t, tidied(t, newSaver(t, dir, stateDir)), 3)
+}
+
+func TestStateThatCannotBeSavedIsATrouble(t *testing.T) {
+	noLeaks(t)
+	dir := t.TempDir()
+	stateDir := writeFile(t, filepath.Join(t.TempDir(), "file"), "")
+	publish(t, PublisherOptions{Dir: dir}, &tally{n: 3})
+	c := newSaver(t, dir, stateDir)
+	for range 2 {
+		collection := tidied(t, c)
+		checkCount(t, collection, 3)
+		if len(collection.Troubles) != 1 || !strings.Contains(collection.Troubles[0].Error(), stateDir) {
+			t.Errorf("the troubles are %v", collection.Troubles)
+		}
+	}
+}
+
+func TestDirectoriesHaveStatesOfTheirOwn(t *testing.T) {
+	seen := make(map[string]bool)
+	for _, dir := range []string{"/a/b", "/a%2Fb", "/a_b", "a/b", "/", "/größe"} {
+		path := newStateFile("/state", dir).path
+		if seen[path] || filepath.Dir(path) != "/state" {
+			t.Errorf("the state of %s is %s", dir, path)
+		}
+		seen[path] = true
+	}
+}
+
+func TestCollectorThatHasCollectedNothingSavesNothing(t *testing.T) {
+	noLeaks(t)
+	stateDir := t.TempDir()
+	NewCollector(CollectorOptions{Dir: filepath.Join(stateDir, "nothing"), Tidy: true, StateDir: stateDir}).Close()
+	checkEntries(t, stateDir)
+}

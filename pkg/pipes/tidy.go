@@ -1,0 +1,145 @@
+package pipes
+
+import (
+	"errors"
+	"io/fs"
+	"slices"
+	"time"
+
+	"github.com/statvent/statvent/pkg/format"
+)
+
+// unreadAfter is how long the pipe of a killed recorder is kept that this
+// Collector has never read: another one may have, and folds it.
+const unreadAfter = time.Hour
+
+// saveEvery is how long what was seen last may be unsaved.
+const saveEvery = 10 * time.Second
+
+// chores are what a collection found to do.
+type chores struct {
+	ended  map[int]map[string]*format.Snapshot // user -> name -> what was seen last of one that was killed
+	unread map[string]fileID                   // typed pipes of which nothing was
+	dead   map[string][]string                 // stem -> ids of .live files that say that its plain pipe is stale
+	plain  map[string]fileID                   // other plain pipes that are
+}
+
+func newChores() *chores {
+	return &chores{
+		ended:  make(map[int]map[string]*format.Snapshot),
+		unread: make(map[string]fileID),
+		dead:   make(map[string][]string),
+		plain:  make(map[string]fileID),
+	}
+}
+
+// final notes that the source is a final, to be folded.
+func (c *chores) final(s *source) { c.fold(s.pipe.uid) }
+
+func (c *chores) fold(uid int) map[string]*format.Snapshot {
+	if c.ended[uid] == nil {
+		c.ended[uid] = make(map[string]*format.Snapshot)
+	}
+	return c.ended[uid]
+}
+
+// stale notes that the source is stale.
+func (c *chores) stale(s *source, now time.Time) {
+	switch {
+	case s.isTyped() && s.last != nil:
+		c.fold(s.pipe.uid)[s.name] = s.last.snapshot
+	case s.isTyped() && now.Sub(s.missed) >= unreadAfter:
+		c.unread[s.name] = s.pipe.id
+	case s.isTyped():
+	case len(s.liveIDs) > 0:
+		c.dead[s.stem] = s.liveIDs
+	default:
+		c.plain[s.name] = s.pipe.id
+	}
+}
+
+// tidyUp does the chores in the background, unless those of an earlier
+// collection are still being done. The caller holds c.mu.
+func (c *Collector) tidyUp(dir *directory, chores *chores) {
+	if c.isTidying || c.closed {
+		return
+	}
+	c.isTidying = true
+	dir = dir.share()
+	c.tidying.Go(func() {
+		defer dir.close()
+		err := chores.do(dir)
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.isTidying, c.tidyErr = false, err
+		if now := time.Now(); now.Sub(c.savedAt) >= saveEvery {
+			c.save(now)
+		}
+	})
+}
+
+// do does what this process may do.
+func (c *chores) do(dir *directory) error {
+	l, err := dir.list()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for stem, ids := range c.dead {
+		_, err := dir.removeDead(stem, ids, l.typed[stem])
+		errs = append(errs, err)
+	}
+	for name, id := range c.plain {
+		errs = append(errs, dir.remove(name, id))
+	}
+	for uid, killed := range c.ended {
+		if mayFold(uid) {
+			errs = append(errs, dir.fold(uid, killed))
+		}
+	}
+	for name, id := range c.unread {
+		errs = append(errs, dir.remove(name, id))
+	}
+	errs = append(errs, dir.removeDeadLive(), nil)
+	dir.removeLitter(l.tmp, time.Now())
+	return errors.Join(slices.DeleteFunc(errs, isNotOurs)...)
+}
+
+// isNotOurs tells whether the error is that of a file that belongs to somebody
+// else, who may be there to remove it.
+func isNotOurs(err error) bool { return errors.Is(err, fs.ErrPermission) }
+
+// removeDeadLive removes the .live files of publishers that are gone and have no
+// pipe left.
+func (d *directory) removeDeadLive() error {
+	l, err := d.list()
+	if err != nil {
+		return err
+	}
+	for stem, ids := range l.live {
+		if slices.Contains(l.pipes, stem) {
+			pipe, err := statAt(d.fd, statsName(stem))
+			if err != nil || d.liveness(stem, ids, pipe) != alive {
+				continue // that goes first; see removeDead
+			}
+		}
+		for _, id := range ids {
+			if !l.hasTyped(stem, id) {
+				err = errors.Join(err, d.removeIfDead(stem, id))
+			}
+		}
+	}
+	return err
+}
+
+func (d *directory) removeIfDead(stem, id string) error {
+	fd, info, err := d.openLive(stem, id)
+	if err != nil {
+		return nil // gone, or not what a publisher makes
+	}
+	defer closeFD(fd)
+	if got, err := tryLock(fd, true); err != nil || !got {
+		return err
+	}
+	return d.remove(liveName(stem, id), info.id)
+}
