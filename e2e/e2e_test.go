@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -46,6 +47,10 @@ func testMain(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Setenv("STATVENT_STATE_DIR", filepath.Join(dir, "state")); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	binary = filepath.Join(dir, "statvent")
 	build := exec.Command("go", "build", "-o", binary, "github.com/statvent/statvent")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -61,10 +66,23 @@ const (
 	withRecorder = "recorder"
 	withNothing  = "nothing"
 	withCheck    = "check" // looks for a file once a minute
+	asHerd       = "herd"  // see count
+	asPuppet     = "puppet"
 )
 
 // publish is the program that tests start.
 func publish(mode string) {
+	if mode == asPuppet {
+		actOut()
+		return
+	}
+	if mode == asHerd {
+		if err := count(os.Args[1:]); err != nil {
+			fmt.Println("error:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	for _, arg := range os.Args[1:] {
 		name, value, _ := strings.Cut(arg, "=")
 		v, err := jsonNumber(value)
@@ -246,6 +264,34 @@ func startServe(t *testing.T, dir string, args ...string) *service {
 		return s.url != ""
 	})
 	return s
+}
+
+// end stops it as a service manager does.
+func (s *service) end(t *testing.T) {
+	t.Helper()
+	_ = s.Process.Signal(syscall.SIGTERM)
+	<-s.exited
+	if code := s.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("serve ends with exit code %d", code)
+	}
+}
+
+// tryGet asks for a document, of a serve that may be ending.
+func (s *service) tryGet(path string, document any) error {
+	resp, err := http.Get(s.url + path)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	decoder := json.NewDecoder(resp.Body)
+	decoder.UseNumber()
+	if err := decoder.Decode(document); err != nil {
+		return err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return errors.New(resp.Status)
+	}
+	return nil
 }
 
 // get returns the answer to a request and how long it took.

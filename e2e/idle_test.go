@@ -15,29 +15,30 @@ import (
 // Nobody reads for 130 s: a recorder adds nothing in that time to what its
 // program does, but the look for its pipe that it takes once a minute. What a
 // look costs in Go, where a timer wakes the runtime's monitor as well, is seen
-// from a program that does nothing else.
+// from programs that do nothing else.
 func TestIdleCostsNothing(t *testing.T) {
 	if testing.Short() {
 		t.Skip("SKIPPED with -short: it takes 130 s")
 	}
 	t.Parallel()
 	const idle = 130 * time.Second
-	modes := []string{withRecorder, withCheck, withNothing}
-	programs := make(map[string]*process)
-	cost := make(map[string]int)
-	for _, mode := range modes {
-		programs[mode], _ = startSelf(t, mode, t.TempDir(), "a=1")
+	// How often the monitor looks around before it sleeps again varies.
+	modes := []string{withRecorder, withNothing, withCheck, withCheck, withCheck}
+	programs := make([]*process, len(modes))
+	for i, mode := range modes {
+		programs[i], _ = startSelf(t, mode, t.TempDir(), "a=1")
 	}
 	<-time.After(time.Second) // that it takes to settle
-	for _, mode := range modes {
-		cost[mode] -= switches(t, programs[mode])
+	before := make([]int, len(modes))
+	for i := range modes {
+		before[i] = switches(t, programs[i])
 	}
-	<-time.After(idle) // the event is that nothing happens
-	for _, mode := range modes {
-		cost[mode] += switches(t, programs[mode])
+	<-time.After(idle)           // the event is that nothing happens
+	cost := make(map[string]int) // the largest of each mode
+	for i, mode := range modes {
+		cost[mode] = max(cost[mode], switches(t, programs[i])-before[i])
 	}
 	t.Logf("voluntary context switches in %v: %v", idle, cost)
-	// How often the monitor looks around before it sleeps again varies.
 	if allowed := cost[withCheck] + cost[withCheck]/2; cost[withRecorder] > allowed {
 		t.Errorf("%d with a recorder, %d with a look once a minute", cost[withRecorder], cost[withCheck])
 	}

@@ -50,8 +50,8 @@ func TestServeWithoutADirectory(t *testing.T) {
 	if stats, _ := serve.stats(t); len(stats) != 0 {
 		t.Errorf("without publishers: %v", stats)
 	}
-	publisher, _ := startPublisher(t, dir, "a=1")
-	if stats, _ := serve.stats(t); stats["a"] != "1" {
+	publisher, _ := startPublisher(t, dir, "a=1.5")
+	if stats, _ := serve.stats(t); stats["a"] != "1.5" {
 		t.Errorf("with one: %v", stats)
 	}
 	if err := publisher.stdin.Close(); err != nil {
