@@ -1,17 +1,18 @@
 #!/bin/bash
 # demo.sh DIR: runs three of DIR/worker and DIR/statvent serve in a pipe
-# directory of their own until it is interrupted, and shows what they say. The
-# port is 7828, or $STATVENT_DEMO_PORT.
+# directory of their own until it is interrupted, kills and replaces a worker
+# every few seconds, and shows that what they have counted goes on. The port is
+# 7828, or $STATVENT_DEMO_PORT.
 set -eu
 bin=$1
 dir=$(mktemp -d /tmp/statvent-demo.XXXXXX)
-export STATVENT_PIPE_DIR="$dir/pipes"
+export STATVENT_PIPE_DIR="$dir/pipes" STATVENT_STATE_DIR="$dir/state"
 host=127.0.0.1 port=${STATVENT_DEMO_PORT:-7828}
-pids=()
+workers=()
 
 stop() {
 	trap - EXIT INT TERM
-	kill "${pids[@]}" 2>/dev/null || true
+	kill "${workers[@]}" "${serve:-}" 2>/dev/null || true
 	wait
 	rm -rf "$dir"
 }
@@ -28,17 +29,16 @@ get() {
 
 "$bin/statvent" serve --listen "$host:$port" --log-level warn &
 serve=$!
-pids+=("$serve")
-for _ in 1 2 3; do
+for i in 0 1 2; do
 	"$bin/worker" 2>/dev/null &
-	pids+=("$!")
+	workers[i]=$!
 done
 until (get /-/ready) >/dev/null 2>&1; do
 	kill -0 "$serve" || exit 1 # it has said why
 	sleep 0.1
 done
 cat <<END
-Three programs publish in $STATVENT_PIPE_DIR, and these URLs add them up:
+Three programs publish in $STATVENT_PIPE_DIR, and these URLs bring them together:
 
   http://$host:$port/stats
   http://$host:$port/sources
@@ -50,10 +50,23 @@ Look at them from another terminal as well:
   $bin/statvent watch
   cat $STATVENT_PIPE_DIR/*.stats
 
-Ctrl-C stops everything. Some of the sum, once a second:
+Ctrl-C stops everything. Some of the numbers, once a second:
 
 END
-while kill -0 "$serve" 2>/dev/null; do
-	get '/stats?match=worker.jobs&match=worker.bytes'
+# replace I SIGNAL: ends a worker and starts another in its place.
+replace() {
+	kill "-$2" "${workers[$1]}"
+	{ wait "${workers[$1]}" || true; } 2>/dev/null # the shell says who was killed
+	"$bin/worker" 2>/dev/null &
+	echo "  worker ${workers[$1]} got SIG$2, $! takes its place"
+	workers[$1]=$!
+}
+for ((second = 1; ; second++)); do
+	kill -0 "$serve" 2>/dev/null || exit 1
+	get '/stats?match=worker.jobs&match=worker.bytes&match=*.median'
 	sleep 1
+	case $((second % 6)) in
+	3) replace $((second / 3 % 3)) TERM ;;
+	0) replace $((second / 3 % 3)) KILL ;;
+	esac
 done
