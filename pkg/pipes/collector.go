@@ -474,7 +474,7 @@ func (c *Collector) readRetained(dir *directory, l *listing) retainedFiles {
 			UID:   uid,
 			State: Retained,
 		}
-		doc, info, err := dir.readRetained(uid, c.opts.Limits)
+		doc, info, err := dir.readRetained(uid)
 		if err != nil {
 			s.State, s.Err = Failed, err
 		} else {

@@ -159,7 +159,7 @@ func helpNoDescriptors(args []string) error {
 	if err != nil {
 		return err
 	}
-	for began := time.Now(); !blocked(); time.Sleep(time.Millisecond) {
+	for began := time.Now(); !bothBlocked(); time.Sleep(time.Millisecond) {
 		if time.Since(began) > patience {
 			return errors.New("the publisher does not wait")
 		}
@@ -186,14 +186,19 @@ func helpNoDescriptors(args []string) error {
 }
 
 // blocked tells whether a thread waits in the opening of a FIFO.
-func blocked() bool {
+func blocked() bool { return blockedThreads() > 0 }
+
+// bothBlocked tells whether those of both pipes of a publisher do.
+func bothBlocked() bool { return blockedThreads() == 2 }
+
+func blockedThreads() (n int) {
 	tasks, _ := filepath.Glob("/proc/self/task/*/wchan")
 	for _, task := range tasks {
 		if where, _ := os.ReadFile(task); string(where) == "wait_for_partner" || string(where) == "fifo_open" {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 func TestReadersThatLeaveCostNothingWithoutStandardStreams(t *testing.T) {

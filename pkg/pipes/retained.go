@@ -77,9 +77,13 @@ func readDocument(r io.Reader, limits Limits) (*format.Document, error) {
 	return parser.end()
 }
 
+// retainedLimits bound a retained file, which has the names of many processes. A
+// file beyond them is left as it is, and what would be added stays beside it.
+var retainedLimits = Limits{MaxBytes: 256 << 20, MaxStats: 1_000_000}.withDefaults()
+
 // readRetained reads the retained file of a user; what isn't there is empty.
-func (d *directory) readRetained(uid int, limits Limits) (*format.Document, fileInfo, error) {
-	doc, info, err := d.readTypedFile(retainedName(uid), limits)
+func (d *directory) readRetained(uid int) (*format.Document, fileInfo, error) {
+	doc, info, err := d.readTypedFile(retainedName(uid), retainedLimits)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return &format.Document{Snapshot: &format.Snapshot{Ended: true}}, info, nil
@@ -203,13 +207,13 @@ type folding struct {
 
 // foldLocked does one rewrite. The caller has the lock.
 func (f *folding) foldLocked() error {
-	kept, info, err := f.dir.readRetained(f.uid, Limits{}.withDefaults())
+	kept, info, err := f.dir.readRetained(f.uid)
 	if err != nil && info.uid != f.uid && effectiveUID() == 0 {
 		// Somebody has planted it.
 		if err := f.dir.remove(retainedName(f.uid), info.id); err != nil {
 			return err
 		}
-		kept, _, err = f.dir.readRetained(f.uid, Limits{}.withDefaults())
+		kept, _, err = f.dir.readRetained(f.uid)
 	}
 	if err != nil {
 		return err

@@ -45,7 +45,7 @@ func fold(t testing.TB, path string, uid int, killed map[string]*format.Snapshot
 // retainedDoc returns what this user's retained file holds.
 func retainedDoc(t testing.TB, path string) *format.Document {
 	t.Helper()
-	doc, _, err := openTestDir(t, path).readRetained(os.Geteuid(), Limits{}.withDefaults())
+	doc, _, err := openTestDir(t, path).readRetained(os.Geteuid())
 	noErr(t, err)
 	return doc
 }
