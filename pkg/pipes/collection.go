@@ -48,7 +48,6 @@ type Source struct {
 	Snapshot *format.Snapshot
 	At       time.Time // when the snapshot was complete, or the file written
 	Err      error     // why it didn't answer
-	lost     bool      // it lives, and somebody deleted its pipe
 }
 
 // A PassedOver is an entry of the directory that is no source, and why.

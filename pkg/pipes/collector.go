@@ -59,7 +59,7 @@ func NewCollector(opts CollectorOptions) *Collector {
 		opts.StaleAfter = DefaultStaleAfter
 	}
 	opts.Limits = opts.Limits.withDefaults()
-	c := &Collector{opts: opts, sources: make(map[string]*source)}
+	c := &Collector{opts: opts, sources: make(map[string]*source), retained: make(map[int]lastRetained)}
 	if opts.Tidy && opts.StateDir != "" {
 		c.state = newStateFile(opts.StateDir, opts.Dir)
 		c.saved, c.stateErr = c.state.load()
@@ -76,16 +76,17 @@ func NewCollector(opts CollectorOptions) *Collector {
 type Collector struct {
 	opts CollectorOptions
 
-	mu      sync.Mutex // guards what follows; held for a whole collection
-	sources map[string]*source
-	serial  int                 // of the collection
-	saved   map[string]lastSeen // by id, from the collector before this one
-	savedAt time.Time
-	state   *stateFile // nil if there is none
+	mu       sync.Mutex // guards what follows; held for a whole collection
+	sources  map[string]*source
+	serial   int                 // of the collection
+	saved    map[string]lastSeen // by id, from the collector before this one
+	savedAt  time.Time
+	state    *stateFile           // nil if there is none
+	retained map[int]lastRetained // by user
 
 	tidying   sync.WaitGroup // a background tidy, of which there is one at a time
 	isTidying bool           // one is under way
-	tidyErr   error          // of the last one
+	tidyErrs  []error        // of the last one
 	stateErr  error          // of loading or saving the state
 	closed    bool
 }
@@ -128,14 +129,13 @@ func (c *Collector) Collect(ctx context.Context) (*Collection, error) {
 		c.conclude(collection, dir, l, s, chores)
 	}
 	if c.opts.Select == nil {
-		if err := c.settle(ctx, dir, collection); err != nil {
+		if err := c.settle(ctx, dir, l, collection); err != nil {
 			return nil, err
 		}
 	}
-	for _, err := range []error{c.tidyErr, c.stateErr} {
-		if err != nil {
-			collection.Troubles = append(collection.Troubles, err)
-		}
+	collection.Troubles = slices.Clone(c.tidyErrs)
+	if c.stateErr != nil {
+		collection.Troubles = append(collection.Troubles, c.stateErr)
 	}
 	if c.opts.Tidy {
 		c.tidyUp(dir, chores)
@@ -182,7 +182,7 @@ func (c *Collector) remember(dir *directory, l *listing) map[string]bool {
 		}
 	}
 	for _, stem := range l.pipes {
-		if name := statsName(stem); !c.isSpokenFor(dir, name, stem, l.typed[stem]) {
+		if name := statsName(stem); !c.isSpokenFor(dir, name, stem, l) {
 			listed[name] = true
 			c.rememberOne(dir, source{name: name, stem: stem, liveIDs: l.live[stem]})
 		}
@@ -218,20 +218,32 @@ func (c *Collector) rememberOne(dir *directory, found source) {
 // isSpokenFor tells whether a plain pipe is that of somebody who has a typed
 // one, which has the same and more. Anybody may put a typed pipe there: it must
 // be of the same user, or of root, and its publisher must live.
-func (c *Collector) isSpokenFor(dir *directory, name, stem string, ids []string) bool {
-	if len(ids) == 0 {
+func (c *Collector) isSpokenFor(dir *directory, name, stem string, l *listing) bool {
+	if len(l.typed[stem])+len(l.live[stem]) == 0 {
 		return false
 	}
 	pipe, err := statAt(dir.fd, name)
 	if err != nil {
 		return false
 	}
-	for _, id := range ids {
+	for _, id := range l.typed[stem] {
 		typed, err := statAt(dir.fd, typedName(stem, id))
 		if err != nil || !typed.speaksFor(pipe) || !typed.isFIFO() {
 			continue
 		}
 		if s := c.sources[typedName(stem, id)]; s == nil || !s.dead {
+			return true
+		}
+	}
+	return c.hasLost(dir, stem, l.live[stem], pipe)
+}
+
+// hasLost tells whether the plain pipe is that of a known recorder that lives
+// and has no typed pipe just now.
+func (c *Collector) hasLost(dir *directory, stem string, liveIDs []string, pipe fileInfo) bool {
+	for _, id := range liveIDs {
+		s := c.sources[typedName(stem, id)]
+		if s != nil && !s.dead && s.pipe.speaksFor(pipe) && dir.liveness(stem, []string{id}, s.pipe) == alive {
 			return true
 		}
 	}
@@ -250,10 +262,7 @@ func (c *Collector) forgetUnlisted(dir *directory, l *listing, listed map[string
 			s.liveIDs = l.live[s.stem]
 		}
 		// One that has the other pipe only is read there.
-		elsewhere := len(l.typed[s.stem]) > 0
-		if s.isTyped() {
-			elsewhere = listed[statsName(s.stem)]
-		}
+		elsewhere := !s.isTyped() && (len(l.typed[s.stem]) > 0 || c.hasLost(dir, s.stem, l.live[s.stem], s.pipe))
 		if elsewhere || !s.comesBack(dir) {
 			c.forget(name)
 			continue
@@ -325,7 +334,6 @@ func (c *Collector) conclude(collection *Collection, dir *directory, l *listing,
 		Kind: PlainSource,
 		Path: filepath.Join(c.opts.Dir, s.name),
 		UID:  s.pipe.uid,
-		lost: s.lost,
 	}
 	if s.isTyped() {
 		out.Kind = TypedSource
@@ -358,6 +366,9 @@ func (c *Collector) conclude(collection *Collection, dir *directory, l *listing,
 	}
 	if s.last != nil && (err == nil || s.isTyped() || out.State == Unresponsive && pidLives(s.stem)) {
 		out.Snapshot, out.At = s.last.snapshot, s.last.at
+	}
+	if out.Snapshot != nil && out.State == Stale {
+		out.Snapshot = out.Snapshot.Lasting()
 	}
 	if out.PID = s.findPID(dir); s.pid != 0 {
 		out.Since = s.since
@@ -406,26 +417,36 @@ func (c *Collector) diagnose(out *Source, dir *directory, s *source, err error) 
 		return
 	}
 	out.Err = fmt.Errorf("%w, and no process %d is here", out.Err, pid)
-	if time.Since(s.missed) >= c.opts.StaleAfter {
+	missed := time.Since(s.missed)
+	if missed >= c.opts.StaleAfter {
 		out.State = Stale
-		if s.isTyped() {
-			s.bury()
-		}
+	}
+	if s.isTyped() && missed >= unreadAfter {
+		s.bury() // whose .live file somebody has deleted
 	}
 }
 
 // settle adds the retained files to a collection, and takes out of it whatever
 // is in them by now. Each counter is in exactly one of the two places: a recorder
-// that is noted in a retained file, or whose path was gone before that was read,
-// is in the file. If a path goes meanwhile without a note, nobody can tell; then
-// both are looked at again. That ends: each time there are fewer paths.
-func (c *Collector) settle(ctx context.Context, dir *directory, collection *Collection) error {
+// that is noted in a retained file is in the file, and so is one whose path was
+// gone before that was read, unless it lives and has only lost its pipe: one that
+// ends is folded after its .live file has gone. If a path goes meanwhile without a
+// note, or a recorder that had lost its pipe, nobody can tell; then both are
+// looked at again. That ends: each time there are fewer.
+//
+// A plain pipe may have become that of a recorder that was not there at the first
+// listing, and so is none of this collection's.
+func (c *Collector) settle(ctx context.Context, dir *directory, first *listing, collection *Collection) error {
+	gone := make(map[string]bool) // paths of those that had none, and don't live
 	for {
 		before, err := dir.list()
 		if err != nil {
 			return err
 		}
-		retained := c.readRetained(dir, before)
+		retained, err := c.readRetained(dir, before)
+		if err != nil {
+			return err
+		}
 		after, err := dir.list()
 		if err != nil {
 			return err
@@ -434,12 +455,17 @@ func (c *Collector) settle(ctx context.Context, dir *directory, collection *Coll
 		unclear := false
 		for _, s := range collection.Sources {
 			switch {
-			case s.Kind != TypedSource || s.lost:
+			case s.Kind == PlainSource && changedHands(s.Name, first, before):
+			case s.Kind == PlainSource:
 				sources = append(sources, s)
-			case !before.hasTyped(s.Name, s.ID) || retained.notes[note{s.UID, s.ID}]:
-			default:
+			case retained.notes[note{s.UID, s.ID}]:
+			case before.hasTyped(s.Name, s.ID):
 				sources = append(sources, s)
 				unclear = unclear || !after.hasTyped(s.Name, s.ID)
+			case dir.liveness(s.Name, []string{s.ID}, fileInfo{uid: s.UID}) == alive:
+				sources = append(sources, s)
+			case !gone[s.Path]:
+				gone[s.Path], unclear = true, true
 			}
 		}
 		if !unclear {
@@ -450,6 +476,17 @@ func (c *Collector) settle(ctx context.Context, dir *directory, collection *Coll
 			return err
 		}
 	}
+}
+
+// changedHands tells whether the plain pipe of a stem may have been that of a
+// recorder that began after the first listing.
+func changedHands(stem string, first, now *listing) bool {
+	for _, id := range now.typed[stem] {
+		if !first.hasTyped(stem, id) {
+			return true
+		}
+	}
+	return false
 }
 
 // A note says that a recorder of that user is in the user's retained file.
@@ -464,8 +501,10 @@ type retainedFiles struct {
 	notes   map[note]bool
 }
 
-func (c *Collector) readRetained(dir *directory, l *listing) retainedFiles {
-	files := retainedFiles{notes: make(map[note]bool)}
+// readRetained reads the retained files of a listing. Its error is that of this
+// process: a host without what it can't read just now would be a wrong one.
+func (c *Collector) readRetained(dir *directory, l *listing) (*retainedFiles, error) {
+	files := &retainedFiles{notes: make(map[note]bool)}
 	for _, uid := range l.retained {
 		s := Source{
 			Name:  "retained-" + strconv.Itoa(uid),
@@ -475,15 +514,28 @@ func (c *Collector) readRetained(dir *directory, l *listing) retainedFiles {
 			State: Retained,
 		}
 		doc, info, err := dir.readRetained(uid)
-		if err != nil {
-			s.State, s.Err = Failed, err
+		if outOfDescriptors(err) {
+			return nil, err
+		}
+		if err == nil {
+			c.retained[uid] = lastRetained{doc, info.mtime}
 		} else {
-			s.Snapshot, s.At = doc.Snapshot, info.mtime
-			for _, id := range doc.Folded {
+			// Nothing is folded into a damaged file, so it was this to the end.
+			s.State, s.Err = Failed, err
+		}
+		if last, ok := c.retained[uid]; ok {
+			s.Snapshot, s.At = last.doc.Snapshot, last.at
+			for _, id := range last.doc.Folded {
 				files.notes[note{uid, id}] = true
 			}
 		}
 		files.sources = append(files.sources, s)
 	}
-	return files
+	return files, nil
+}
+
+// lastRetained is a retained file as it was read last.
+type lastRetained struct {
+	doc *format.Document
+	at  time.Time
 }

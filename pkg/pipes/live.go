@@ -109,6 +109,9 @@ func (d *directory) liveness(stem string, ids []string, pipe fileInfo) liveness 
 	said := unknown
 	for _, id := range ids {
 		fd, info, err := d.openLive(stem, id)
+		if outOfDescriptors(err) {
+			return alive // or who knows
+		}
 		if err != nil {
 			continue
 		}

@@ -32,8 +32,8 @@ type Stats interface {
 
 	// Final returns what outlives the publisher (see format.Snapshot.Lasting),
 	// all of it: a Snapshot that was begun before holds no more than that. From
-	// then on it is no part of a Snapshot. It is called once, by Close, and must
-	// not wait for anybody.
+	// then on it is no part of a Snapshot. It is called by Close, and where a
+	// publisher must begin anew, and must not wait for anybody.
 	Final() *format.Snapshot
 }
 
@@ -253,7 +253,13 @@ func (p *Publisher) repair() error {
 	if p.dir != nil && p.putBack() == nil && p.intact() {
 		return nil
 	}
+	left := p.typedName()
 	_ = p.withdraw() // what can't be removed isn't ours any more
+	if _, err := statPath(filepath.Join(p.opts.Dir, left)); err == nil {
+		// The program has changed its user. What it counted until now is that of a
+		// recorder that looks as if it had been killed.
+		_ = p.source.Final()
+	}
 	return p.claim()
 }
 
@@ -312,10 +318,13 @@ func (p *Publisher) Kept() bool {
 // handOver ends what others see of the publisher, in an order in which each of
 // its counters is in one place at every moment. The caller holds mu.
 func (p *Publisher) handOver() (err error) {
+	if p.dir != nil {
+		err = p.stats.withdraw() // nobody of ours reads it, and Final would empty it
+	}
 	p.final = p.source.Final()
 	if len(p.final.Stats) == 0 {
 		p.kept = true
-		return p.withdraw()
+		return errors.Join(err, p.withdraw())
 	}
 	if p.dir == nil {
 		// All was deleted, and could not be put back until now.
@@ -325,11 +334,13 @@ func (p *Publisher) handOver() (err error) {
 		p.kept = true
 		return nil
 	}
-	err = p.stats.withdraw()
 	text := format.AppendTyped(nil, p.document(p.final))
 	finalErr := p.typed.leave(func(f *fifo) error {
 		return p.dir.putFinal(p.typedName(), f, text)
 	})
+	if errors.Is(finalErr, fs.ErrNotExist) { // somebody has deleted the directory
+		finalErr = retain(p.opts.Dir, p.stem, p.document(p.final))
+	}
 	info, statErr := statAt(p.dir.fd, p.typedName())
 	p.kept = finalErr == nil || statErr == nil
 	if finalErr == nil || !info.isFIFO() {
@@ -340,7 +351,7 @@ func (p *Publisher) handOver() (err error) {
 		closeFD(p.live.fd)
 	}
 	if finalErr == nil {
-		err = errors.Join(err, p.dir.fold(effectiveUID(), nil))
+		_ = p.dir.fold(effectiveUID(), nil) // it is kept; what can't be folded now, somebody will fold
 	}
 	p.dir.close()
 	p.dir, p.live = nil, nil

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -79,7 +78,7 @@ func readDocument(r io.Reader, limits Limits) (*format.Document, error) {
 
 // retainedLimits bound a retained file, which has the names of many processes. A
 // file beyond them is left as it is, and what would be added stays beside it.
-var retainedLimits = Limits{MaxBytes: 256 << 20, MaxStats: 1_000_000}.withDefaults()
+var retainedLimits = Limits{MaxStats: 1_000_000}.withDefaults()
 
 // readRetained reads the retained file of a user; what isn't there is empty.
 func (d *directory) readRetained(uid int) (*format.Document, fileInfo, error) {
@@ -181,21 +180,25 @@ func (d *directory) createLock(name string, uid int) error {
 // when giving it up, as is done here: so none stays behind.
 func (d *directory) fold(uid int, killed map[string]*format.Snapshot) error {
 	f := folding{dir: d, uid: uid, killed: killed, unreadable: make(map[string]bool)}
-	for {
+	for patience := time.Now().Add(foldingTime); ; {
 		lock, got, err := d.lockRetained(uid)
 		if err != nil || !got {
 			return err
 		}
-		err = f.foldLocked()
+		err = f.foldLocked(lock)
 		unlockRetained(lock)
 		if err != nil {
 			return err
 		}
-		if more, err := f.moreFinals(); err != nil || !more {
+		if more, err := f.moreFinals(); err != nil || !more || time.Now().After(patience) {
 			return err
 		}
 	}
 }
+
+// foldingTime bounds how long one process works for those that end after it. What
+// is left then counts where it is, and the next one folds it.
+const foldingTime = 50 * time.Millisecond
 
 // A folding is what one process does to a retained file.
 type folding struct {
@@ -206,7 +209,7 @@ type folding struct {
 }
 
 // foldLocked does one rewrite. The caller has the lock.
-func (f *folding) foldLocked() error {
+func (f *folding) foldLocked(lock *os.File) error {
 	kept, info, err := f.dir.readRetained(f.uid)
 	if err != nil && info.uid != f.uid && effectiveUID() == 0 {
 		// Somebody has planted it.
@@ -218,42 +221,93 @@ func (f *folding) foldLocked() error {
 	if err != nil {
 		return err
 	}
-	l, err := f.dir.list() // after the file was read: what it notes and isn't linked now will never be again
+	l, err := f.dir.list() // under the lock, or a note would be dropped whose path is linked
 	if err != nil {
 		return err
 	}
-	var ended []*format.Snapshot
-	var notes []string
-	done := make(map[string]fileID) // names whose values are in the retained file
-	for stem, ids := range l.typed {
-		for _, id := range ids {
-			name := typedName(stem, id)
-			snapshot, info, ok := f.left(name)
-			noted := slices.Contains(kept.Folded, id) && info.uid == f.uid
-			if !noted && !ok {
-				continue
-			}
-			done[name] = info.id
-			if noted || len(snapshot.Stats) > 0 {
-				notes = append(notes, id)
-			}
-			if !noted && len(snapshot.Stats) > 0 {
-				ended = append(ended, snapshot)
-			}
-		}
-	}
-	if len(ended) > 0 {
-		doc := &format.Document{Folded: notes, Snapshot: format.Fold(kept.Snapshot, ended...)}
-		if err := f.dir.putFile(retainedName(f.uid), f.uid, format.AppendTyped(nil, doc)); err != nil {
+	found := f.find(l, kept.Folded)
+	if len(found.ended) > 0 {
+		doc := &format.Document{Folded: found.notes, Snapshot: format.Fold(kept.Snapshot, found.ended...)}
+		if err := f.write(doc, lock); err != nil {
 			return err
 		}
 	}
 	f.dir.removeLitter(l.tmp, time.Now())
 	var errs []error
-	for name, id := range done {
+	for name, id := range found.done {
 		errs = append(errs, f.dir.remove(name, id))
 	}
 	return errors.Join(errs...)
+}
+
+// write replaces the retained file, unless that would become one that nobody can
+// read, or the lock is one no more.
+func (f *folding) write(doc *format.Document, lock *os.File) error {
+	name := retainedName(f.uid)
+	text := format.AppendTyped(nil, doc)
+	if len(text) > retainedLimits.MaxBytes || len(doc.Snapshot.Stats) > retainedLimits.MaxStats {
+		return &fs.PathError{Op: "write", Path: filepath.Join(f.dir.path, name), Err: errFull}
+	}
+	if held, err := statFD(int(lock.Fd())); err != nil || held.links == 0 {
+		return &fs.PathError{Op: "write", Path: filepath.Join(f.dir.path, name), Err: errUnlocked}
+	}
+	return f.dir.putFile(name, f.uid, text)
+}
+
+var (
+	errFull     = errors.New("too many stats for one file; what ended since counts on beside it")
+	errUnlocked = errors.New("somebody has deleted its lock")
+)
+
+// found is what there is to be folded.
+type found struct {
+	ended []*format.Snapshot // to be added
+	notes []string           // ids that are in the file then, and linked
+	done  map[string]fileID  // names that are to be removed then
+}
+
+func (f *folding) find(l *listing, noted []string) found {
+	isNoted := make(map[string]bool, len(noted))
+	for _, id := range noted {
+		isNoted[id] = true
+	}
+	found := found{done: make(map[string]fileID)}
+	for stem, ids := range l.typed {
+		for _, id := range ids {
+			name := typedName(stem, id)
+			snapshot, info, ok := f.left(name)
+			noted := isNoted[id] && info.uid == f.uid
+			if !noted && !ok {
+				continue
+			}
+			if !info.isFIFO() || f.dir.clearPlain(stem, l) {
+				found.done[name] = info.id
+			}
+			if noted || len(snapshot.Stats) > 0 {
+				found.notes = append(found.notes, id)
+			}
+			if !noted && len(snapshot.Stats) > 0 {
+				found.ended = append(found.ended, snapshot)
+			}
+		}
+	}
+	return found
+}
+
+// clearPlain removes the plain pipe of a killed recorder's stem, before its typed
+// one goes, and tells whether it is gone or is another's. Left alone it would be
+// read as a plain publisher's; and a new recorder that takes the stem would be
+// read there, as nobody's in particular.
+func (d *directory) clearPlain(stem string, l *listing) bool {
+	pipe, err := statAt(d.fd, statsName(stem))
+	if err != nil || !pipe.isFIFO() || d.liveness(stem, l.live[stem], pipe) != dead {
+		return true
+	}
+	if pidLives(stem) {
+		return false // it may be that of another program with the same pid
+	}
+	removed, err := d.removeDead(stem, l.live[stem], l.typed[stem])
+	return err == nil && removed
 }
 
 // left returns what the recorder of that typed pipe left behind, if it has ended
@@ -272,7 +326,7 @@ func (f *folding) left(name string) (s *format.Snapshot, info fileInfo, ok bool)
 		f.unreadable[name] = true
 		return nil, info, false
 	}
-	return doc.Snapshot, info, true
+	return doc.Snapshot.Lasting(), info, true
 }
 
 // moreFinals tells whether there are finals of the user that could be folded.

@@ -143,10 +143,10 @@ func (d *directory) isDead(stem, id string, liveIDs []string, pipe fileInfo) boo
 // outcome returns the reading that has the source's answer, or why there is
 // none.
 func (s *source) outcome() (answer *reading, err error) {
-	r := s.reading
-	if r == nil {
-		return nil, errDead // it wasn't asked
+	if s.dead {
+		return nil, errDead
 	}
+	r := s.reading
 	if pipe := r.currentPipe(); pipe.id != (fileID{}) {
 		s.pipe = pipe
 	}

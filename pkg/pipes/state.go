@@ -1,7 +1,9 @@
 package pipes
 
 import (
+	"cmp"
 	"errors"
+	"fmt"
 	"io/fs"
 	"net/url"
 	"os"
@@ -64,29 +66,45 @@ func (f *stateFile) store(seen map[string]*format.Snapshot) error {
 	others, _ := f.load()
 	var text []byte
 	for id, snapshot := range seen {
-		if other, ok := others[id]; ok && (snapshot == nil || isLater(other.snapshot, snapshot)) {
+		other, ok := others[id]
+		if ok && (snapshot == nil || isLater(other.snapshot, snapshot) && !isLater(snapshot, other.snapshot)) {
 			snapshot = other.snapshot
 		}
 		if snapshot != nil {
 			text = format.AppendTyped(text, &format.Document{ID: id, Snapshot: snapshot})
 		}
 	}
+	if err := f.write(text); err != nil {
+		return fmt.Errorf("what was seen last can't be saved, so counters may fall at the next start: %w", err)
+	}
+	return nil
+}
+
+func (f *stateFile) write(text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return err
 	}
 	tmp, err := os.CreateTemp(filepath.Dir(f.path), ".tmp-*")
-	if pathErr := new(fs.PathError); errors.As(err, &pathErr) {
-		pathErr.Path = f.path // an error that is the same each time
+	if err == nil {
+		_, err = tmp.Write(text)
+		if err = cmp.Or(err, tmp.Close()); err == nil {
+			err = os.Rename(tmp.Name(), f.path)
+		}
+		if err != nil {
+			_ = os.Remove(tmp.Name())
+		}
 	}
 	if err != nil {
-		return err
+		// Without the temporary name, which is another one each time.
+		return &fs.PathError{Op: "write", Path: f.path, Err: cause(err)}
 	}
-	_, err = tmp.Write(text)
-	if err = errors.Join(err, tmp.Close()); err == nil {
-		err = os.Rename(tmp.Name(), f.path)
-	}
-	if err != nil {
-		_ = os.Remove(tmp.Name())
+	return nil
+}
+
+// cause returns the error of the system call.
+func cause(err error) error {
+	for next := err; next != nil; next = errors.Unwrap(next) {
+		err = next
 	}
 	return err
 }

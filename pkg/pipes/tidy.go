@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/statvent/statvent/pkg/format"
@@ -46,6 +47,7 @@ func (c *chores) fold(uid int) map[string]*format.Snapshot {
 // stale notes that the source is stale.
 func (c *chores) stale(s *source, now time.Time) {
 	switch {
+	case s.isTyped() && !s.dead: // it may live
 	case s.isTyped() && s.last != nil:
 		c.fold(s.pipe.uid)[s.name] = s.last.snapshot
 	case s.isTyped() && now.Sub(s.missed) >= unreadAfter:
@@ -68,10 +70,10 @@ func (c *Collector) tidyUp(dir *directory, chores *chores) {
 	dir = dir.share()
 	c.tidying.Go(func() {
 		defer dir.close()
-		err := chores.do(dir)
+		errs := chores.do(dir)
 		c.mu.Lock()
 		defer c.mu.Unlock()
-		c.isTidying, c.tidyErr = false, err
+		c.isTidying, c.tidyErrs = false, errs
 		if now := time.Now(); now.Sub(c.savedAt) >= saveEvery {
 			c.save(now)
 		}
@@ -79,30 +81,36 @@ func (c *Collector) tidyUp(dir *directory, chores *chores) {
 }
 
 // do does what this process may do.
-func (c *chores) do(dir *directory) error {
+func (c *chores) do(dir *directory) []error {
 	l, err := dir.list()
 	if err != nil {
-		return err
+		return []error{err}
 	}
 	var errs []error
+	note := func(err error) {
+		if err != nil && !isNotOurs(err) {
+			errs = append(errs, err)
+		}
+	}
 	for stem, ids := range c.dead {
 		_, err := dir.removeDead(stem, ids, l.typed[stem])
-		errs = append(errs, err)
+		note(err)
 	}
 	for name, id := range c.plain {
-		errs = append(errs, dir.remove(name, id))
+		note(dir.remove(name, id))
 	}
 	for uid, killed := range c.ended {
 		if mayFold(uid) {
-			errs = append(errs, dir.fold(uid, killed))
+			note(dir.fold(uid, killed))
 		}
 	}
 	for name, id := range c.unread {
-		errs = append(errs, dir.remove(name, id))
+		note(dir.remove(name, id))
 	}
-	errs = append(errs, dir.removeDeadLive(), nil)
+	note(dir.removeDeadLive())
 	dir.removeLitter(l.tmp, time.Now())
-	return errors.Join(slices.DeleteFunc(errs, isNotOurs)...)
+	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
+	return errs
 }
 
 // isNotOurs tells whether the error is that of a file that belongs to somebody

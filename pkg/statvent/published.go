@@ -14,8 +14,9 @@ type published struct {
 	registry *Registry
 	account  *account
 	runtime  bool
-	before   counts // never changes
-	final    counts // what Final counted, all of it
+
+	mu     sync.Mutex // guards what follows, whose elements never change
+	before counts     // what was handed over by now
 }
 
 // An account is what a registry has handed over at a directory.
@@ -57,11 +58,14 @@ func newPublished(r *Registry, dir string, runtime bool) *published {
 
 // Snapshot is a method of pipes.Stats.
 func (p *published) Snapshot() *format.Snapshot {
+	p.mu.Lock()
+	before := p.before // first: a Final that comes meanwhile takes nothing out of this
+	p.mu.Unlock()
 	s := p.registry.Snapshot()
 	if p.runtime {
 		appendRuntimeStats(s)
 	}
-	p.before.subtractFrom(s)
+	before.subtractFrom(s)
 	return s
 }
 
@@ -72,8 +76,11 @@ func (p *published) Final() *format.Snapshot {
 		appendRuntimeStats(s)
 		s = s.Lasting()
 	}
-	p.final = countsOf(s)
-	p.before.subtractFrom(s)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before := p.before
+	p.before = before.with(countsOf(s))
+	before.subtractFrom(s)
 	return s
 }
 
@@ -83,7 +90,7 @@ func (p *published) end(handedOver bool) {
 	defer p.account.mu.Unlock()
 	p.account.taken = false
 	if handedOver {
-		p.account.note(p.final)
+		p.account.handed = p.before
 	}
 }
 
@@ -107,18 +114,16 @@ func (r *Registry) Retain(dir string) error {
 	if err := pipes.Retain(dir, s); err != nil {
 		return err
 	}
-	a.note(counted)
+	a.handed = a.handed.with(counted)
 	return nil
 }
 
-// note remembers what has been handed over by now. The caller holds a.mu.
-func (a *account) note(counted counts) {
-	all := maps.Clone(a.handed)
-	if all == nil {
-		all = make(counts, len(counted))
-	}
-	maps.Copy(all, counted)
-	a.handed = all
+// with returns what has been counted by now, of those in either.
+func (c counts) with(now counts) counts {
+	all := make(counts, len(now))
+	maps.Copy(all, c)
+	maps.Copy(all, now)
+	return all
 }
 
 func countsOf(s *format.Snapshot) counts {
