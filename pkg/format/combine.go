@@ -66,14 +66,20 @@ type Combiner struct {
 // Both are among the Conflicts of the result.
 //
 // Sums are rounded once, at the end. An integer sum that leaves int64 goes on as
-// a float. Skipped lines are added up as well.
+// a float. A counter that is negative, infinite or not a number would spoil the sum
+// for good: it is left out, and counted as skipped, and so is a sum of a
+// distribution that isn't finite. Skipped lines are added up as well.
 func (c Combiner) Combine(snapshots ...*Snapshot) *Snapshot {
 	total := &Snapshot{}
 	m := merger{aggregate: c.Aggregate, at: make(map[string]int)}
 	for source, s := range snapshots {
 		total.Skipped += s.Skipped
 		for _, stat := range s.Stats {
-			m.add(source, s.Ended, stat)
+			if stat.isSound(s.Ended) {
+				m.add(source, s.Ended, stat)
+			} else {
+				total.Skipped++
+			}
 		}
 	}
 	for i := range m.merged {
@@ -159,7 +165,9 @@ func (m *merged) pool(s *Samples) {
 		m.dist = &Samples{}
 	}
 	m.count.Add(Int(s.Count))
-	m.distSum.Add(s.Sum)
+	if s.Sum.isFinite() {
+		m.distSum.Add(s.Sum)
+	}
 	m.dist.Window = append(m.dist.Window, s.Window...)
 	for _, label := range s.Labels {
 		if !slices.ContainsFunc(m.dist.Labels, func(l Label) bool { return l.Name == label.Name }) {
@@ -245,7 +253,9 @@ func Fold(kept *Snapshot, ended ...*Snapshot) *Snapshot {
 	for _, s := range append([]*Snapshot{kept}, ended...) {
 		for _, stat := range s.Stats {
 			if stat.Kind == Counter || stat.Kind == Distribution {
-				m.add(0, true, stat)
+				if stat.isSound(true) {
+					m.add(0, true, stat)
+				}
 			} else if s == kept {
 				result.Stats = append(result.Stats, stat)
 			}

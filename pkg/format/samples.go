@@ -92,10 +92,10 @@ func mean(values []Value) Value {
 	return Float(sum.Value().Float64() / float64(len(values)))
 }
 
-// ExpandLabel puts label in the place of each "{0}" of a distribution's name,
-// and cleans what comes out.
-func ExpandLabel(template, label string) string {
-	return CleanName(strings.ReplaceAll(template, labelPlace, label))
+// ExpandLabel puts label in the place of each "{0}" of LabelTemplate(name), and
+// cleans what comes out.
+func ExpandLabel(name, label string) string {
+	return CleanName(strings.ReplaceAll(LabelTemplate(name), labelPlace, label))
 }
 
 // LabelTemplate returns name if it has a place for the label, "{0}", else name

@@ -185,11 +185,11 @@ func TestExpandLabel(t *testing.T) {
 	f("{0}{0}", "x", "xx")
 	f("a.{0}", "", "a.")
 	f("a.{0}", "{0}", "a.{0}")
-	f("a", "mean", "a")
-	f("a.{1}", "mean", "a.{1}")
-	f("a.{ 0 }{}", "mean", "a.{ 0 }{}")
+	f("a", "mean", "a.mean")
+	f("a.{1}", "mean", "a.{1}.mean")
+	f("a.{ 0 }{}", "mean", "a.{ 0 }{}.mean")
 	f("\xff{0}\xfe", "\x80", "\xff\x80\xfe")
-	f("", "mean", "")
+	f("", "mean", ".mean")
 }
 
 func TestLabelTemplate(t *testing.T) {

@@ -67,6 +67,12 @@ func (s *Snapshot) Lookup(name string) (Value, bool) {
 	return s.Stats[i].Value, true
 }
 
+// isSound tells whether the stat can be added to others of its name. A counter is
+// finite and not negative, unless it is one of several parts: see Fold.
+func (s Stat) isSound(part bool) bool {
+	return s.Kind != Counter || s.Value.isFinite() && (part || s.Value.Float64() >= 0)
+}
+
 // Filter returns a snapshot of the stats whose name keep accepts. To choose
 // among the labels of distributions, Flatten first.
 func (s *Snapshot) Filter(keep func(name string) bool) *Snapshot {

@@ -141,7 +141,9 @@ var ErrVersion = errors.New("not in a known version of the typed format")
 // call Documents. Its zero value is ready to use.
 //
 // A line with a keyword that isn't known is passed over: so the format can
-// grow. A line that can't be read is skipped and counted, and costs no other.
+// grow. A line that can't be read is skipped and counted, and costs no other; so
+// is a label that makes a name of more than MaxLine bytes, and what is beyond 256
+// labels or 1,048,576 samples of one distribution.
 type TypedParser struct {
 	MaxLine  int // the longest line kept, in bytes; 0 means DefaultMaxLine
 	MaxStats int // of all documents; 0 means DefaultMaxStats
@@ -191,7 +193,7 @@ func (p *TypedParser) line(line string) error {
 		if p.open != nil {
 			p.giveUp()
 		}
-		p.open = &openedDocument{known: v == Int(TypedVersion), lines: 1}
+		p.open = &openedDocument{known: v == Int(TypedVersion), lines: 1, maxName: cmp.Or(p.MaxLine, DefaultMaxLine)}
 	case p.open == nil:
 		p.err = cmp.Or(p.err, ErrVersion)
 	case !p.open.known:
@@ -228,6 +230,7 @@ type openedDocument struct {
 	snapshot Snapshot
 	lines    int // that have come
 	perhaps  int // of them, that may have been stats
+	maxName  int // bytes
 
 	distributions map[string]*Samples
 }
@@ -313,20 +316,29 @@ func (d *openedDocument) describe(keyword, rest string, v Value) bool {
 		label, rest, _ = strings.Cut(rest, " ")
 		label, read = parseArgument(label)
 	}
-	samples, ok := d.distributions[strings.Trim(rest, blanks)]
-	if !ok || !read {
+	name := strings.Trim(rest, blanks)
+	samples, ok := d.distributions[name]
+	switch {
+	case !ok || !read:
 		return false
-	}
-	switch keyword {
-	case keySum:
+	case keyword == keySum:
 		samples.Sum = v
-	case keySample:
+	case keyword == keySample && len(samples.Window) < maxSamples:
 		samples.Window = append(samples.Window, v)
-	case keyLabel:
+	case keyword == keyLabel && len(samples.Labels) < maxLabels && len(name)+strings.Count(name, labelPlace)*len(label) <= d.maxName:
 		samples.Labels = append(samples.Labels, Label{label, v.Float64()})
+	default:
+		return false
 	}
 	return true
 }
+
+// What one distribution may have: a few lines must not become very many names, or
+// very long ones.
+const (
+	maxLabels  = 256
+	maxSamples = 1 << 20
+)
 
 // IsTyped tells whether a text begins as a document in the typed format does,
 // of whatever version. It needs no more than the first line.

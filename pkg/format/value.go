@@ -53,6 +53,12 @@ func (v Value) Float64() float64 {
 	return float64(int64(v.bits))
 }
 
+// isFinite tells whether v is neither infinite nor NaN.
+func (v Value) isFinite() bool {
+	f := v.Float64()
+	return f-f == 0
+}
+
 // ToFloat returns v as a float value.
 func (v Value) ToFloat() Value { return Float(v.Float64()) }
 

@@ -11,5 +11,6 @@ func (c *Counter) Incr() { c.s.addInt(1) }
 // IncrBy adds n. A negative n makes the stat a gauge.
 func (c *Counter) IncrBy(n int64) { c.s.addInt(n) }
 
-// IncrByFloat adds x and makes the stat a float. A negative x makes it a gauge.
+// IncrByFloat adds x and makes the stat a float. A negative x makes it a gauge;
+// one that is infinite or not a number is ignored.
 func (c *Counter) IncrByFloat(x float64) { c.s.addFloat(x) }

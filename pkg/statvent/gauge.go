@@ -10,7 +10,8 @@ func (g *Gauge) Incr() { g.s.addInt(1) }
 // IncrBy adds n, which may be negative.
 func (g *Gauge) IncrBy(n int64) { g.s.addInt(n) }
 
-// IncrByFloat adds x, which may be negative, and makes the stat a float.
+// IncrByFloat adds x, which may be negative, and makes the stat a float. An x that
+// is infinite or not a number is ignored.
 func (g *Gauge) IncrByFloat(x float64) { g.s.addFloat(x) }
 
 // Set makes n the value: a float, if the stat ever was one.

@@ -44,6 +44,9 @@ func (s *scalar) addInt(n int64) {
 }
 
 func (s *scalar) addFloat(x float64) {
+	if x-x != 0 {
+		return // NaN or infinite: it would stay so for good, and so would the host's sum
+	}
 	if x < 0 {
 		s.becomeGauge()
 	}
