@@ -24,13 +24,13 @@ func newCat(a *app) *cobra.Command {
 		Use:   "cat [PID|NAME|FILE|-]...",
 		Short: "Print one snapshot of a process, of several, or of the whole host",
 		Long: `cat prints the stats of the processes with these pids or names together; of the
-whole host, if there is no argument. A FILE, or - for standard input, holds
-stats as programs write them, a line each, NAME: VALUE, or what 'statvent cat -o
-typed' prints, which several hosts may have written one after the other.`,
+whole host, if there is no argument. A FILE, or - for standard input, is in
+either format: plain lines, NAME: VALUE, or what 'statvent cat -o typed' prints,
+of one host or of several.`,
 		Example: `  statvent cat                    # the whole host
   statvent cat 3435 3436          # two processes
   statvent cat -o json 3435 | jq .stats
-  for h in web1 web2; do ssh $h statvent cat -o typed; done | statvent cat -`,
+  statvent cat <(ssh web1 statvent cat -o typed) <(ssh web2 statvent cat -o typed)`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := output.CheckFormat(opts.output, output.StatsFormats()); err != nil {
@@ -83,9 +83,7 @@ func (a *app) report(result *gather.Result) error {
 		a.streams.Warn("%d lines could not be read and were skipped", n)
 	}
 	// That values without a kind are added is nothing to say each time; list does.
-	a.reportConflicts(slices.DeleteFunc(result.Total.Conflicts, func(c format.Conflict) bool {
-		return slices.Contains(c.Kinds, format.Untyped)
-	}))
+	a.reportConflicts(slices.DeleteFunc(result.Total.Conflicts, format.Conflict.IsUntyped))
 	for _, err := range result.Errors {
 		a.streams.Warn("%v", err)
 	}

@@ -27,7 +27,7 @@ it has published, how many stats it has and in which state it is:
 
   live           it answered
   unresponsive   it lives, or may, and did not answer in time
-  stale          its process was killed
+  stale          its process is gone, and left its pipe; 'statvent serve' removes it
   failed         it can't be read, or sent more than it may
   ended          it has ended, and left what it counted
   retained       what a user's processes have counted that ended earlier
@@ -72,8 +72,10 @@ func (a *app) list(ctx context.Context, opts listOptions) error {
 			a.streams.Hint(advice)
 		}
 	}
-	if len(collection.Silent()) > 0 {
-		return errPartial
+	for _, s := range collection.Silent() {
+		if s.State != pipes.Stale {
+			return errPartial
+		}
 	}
 	return nil
 }

@@ -77,16 +77,16 @@ func newRoot(streams *output.Streams) *cobra.Command {
 		Use:   "statvent",
 		Short: "See the stats that programs publish at named pipes",
 		Long: `statvent reads the stats that the programs of a host publish at named pipes,
-adds them up, and serves or prints the sum.
+brings them together, and serves or prints them.
 
-Every option can also be set by an environment variable (--pipe-dir by
-STATVENT_PIPE_DIR) or in a file (pipe_dir), ~/.config/statvent/statvent.yaml or
-/etc/statvent/statvent.yaml. The option wins over the variable, the variable
+What configs/statvent.yaml lists can also be set by an environment variable
+(--pipe-dir by STATVENT_PIPE_DIR) or in a file (pipe_dir),
+~/.config/statvent/statvent.yaml or /etc/statvent/statvent.yaml. The option wins over the variable, the variable
 over the file.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 some sources could not be read
 (what could be read was printed).`,
-		Example: `  statvent serve           # the sum over all processes at http://127.0.0.1:7828/stats
+		Example: `  statvent serve           # all processes together at http://127.0.0.1:7828/stats
   statvent list            # who publishes
   statvent watch 'app.*'   # live, with rates
   statvent cat 3435        # one process`,

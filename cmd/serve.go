@@ -24,7 +24,8 @@ func newServe(a *app) *cobra.Command {
 		Long: `serve answers GET /stats with the stats of all processes of the host together:
 {"stats": {NAME: NUMBER, ...}, "timestamp": SECONDS}. Nothing is read before
 somebody asks. /stats?match=GLOB gives the stats whose name matches, /sources
-what 'statvent list -o json' prints, /-/healthy and /-/ready whether it runs.
+what 'statvent list -o json' prints, /sources?stats=1 with the values of each;
+/-/healthy and /-/ready answer 200 while it runs.
 
 The counters of processes that are gone go on in the user's retained file, and
 their pipes are removed. What was seen last of each process is saved, for the
@@ -63,6 +64,9 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	opts := a.collectorOptions()
 	opts.Tidy, opts.StateDir = true, a.config.StateDir
+	if opts.StateDir == "" {
+		log.Warn("what was seen last is not saved, so counters may fall at the next start: set state_dir")
+	}
 	collector := pipes.NewCollector(opts)
 	defer collector.Close()
 	log.Info("serving", "url", "http://"+listener.Addr().String()+a.config.Path, "pipe_dir", a.config.PipeDir)

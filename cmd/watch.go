@@ -39,7 +39,7 @@ snapshot follows the other, an empty line between them.`,
   statvent watch -o json -n 10s >> stats.jsonl`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := output.CheckFormat(opts.output, output.StatsFormats()); err != nil {
+			if err := output.CheckFormat(opts.output, output.WatchFormats()); err != nil {
 				return usage(cmd, err)
 			}
 			var err error
@@ -61,7 +61,7 @@ snapshot follows the other, an empty line between them.`,
 	config.AddFlag(cmd.Flags(), config.Aggregate, "")
 	cmd.Flags().BoolVar(&once, "once", false, "show one snapshot")
 	cmd.Flags().IntVar(&opts.count, "count", 0, "show that `many` snapshots")
-	outputFlag(cmd, &opts.output, "table", output.StatsFormats())
+	outputFlag(cmd, &opts.output, "table", output.WatchFormats())
 	return cmd
 }
 

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Publishes stats in the plain and in the typed format, with nothing but the
-standard library: docs/format.md explains what it does. As a program it takes
-its stats from the command line and publishes until it is told to end:
+standard library: docs/format.md explains what it does. Unlike the Go library it
+answers one reader at a time, and doesn't look whether its files are still there.
+As a program it takes its stats from the command line and publishes until it is
+told to end:
 
     typed_publisher.py counter jobs 10 gauge users 7 sample 'seconds.{0}' 0.25
 """
 import fcntl
 import os
+import re
 import secrets
 import signal
 import sys
@@ -17,25 +20,40 @@ LABELS = [("median", 50), ("95th", 95), ("99th", 99), ("100th", 100), ("mean", -
 WINDOW = 100
 
 
+def clean(name):
+    """A line can't carry line breaks, and readers take off blanks at either end."""
+    return re.sub("\r\n|\r|\n", " ", name).strip(" \t\v\f")
+
+
 class Publisher:
-    """The stats of this process, and the pipes at which they are published."""
+    """The stats of this process, and the pipes at which they are published.
+
+    A process that forks calls start in each child, after the fork: a child that
+    inherits the lock would show that its parent lives.
+    """
 
     def __init__(self, directory=None):
         self.directory = directory or os.environ.get("STATVENT_PIPE_DIR", "/tmp/stats-pipe")
-        self.lock = threading.Lock()  # guards what follows
+        self.lock = threading.Lock()  # guards what follows, and changes of files
         self.counters, self.gauges, self.distributions = {}, {}, {}
         self.final = None
 
     def count(self, name, value=1):
+        if not 0 <= value < float("inf"):
+            raise ValueError("a counter only grows, by what is finite")
+        name = clean(name)
         with self.lock:
             self.counters[name] = self.counters.get(name, 0) + value
 
     def set(self, name, value):
         with self.lock:
-            self.gauges[name] = value
+            self.gauges[clean(name)] = value
 
     def record(self, name, value):
         """Adds a value to a distribution, whose name has {0} where the label goes."""
+        name = clean(name)
+        if "{0}" not in name:
+            name += ".{0}"
         with self.lock:
             d = self.distributions.setdefault(name, {"count": 0, "sum": 0, "last": []})
             d["count"] += 1
@@ -44,8 +62,14 @@ class Publisher:
 
     def start(self):
         """Makes the files: the one that shows that we live first, the plain pipe last."""
-        os.makedirs(self.directory, exist_ok=True)
+        try:
+            os.mkdir(self.directory)
+            os.chmod(self.directory, 0o1777)  # for every user, whatever the umask
+        except FileExistsError:
+            pass
         stem, ident = str(os.getpid()), secrets.token_hex(8)
+        while os.path.lexists(os.path.join(self.directory, stem + ".stats")):
+            stem += "-2"
         self.ident = ident
         self.live = os.path.join(self.directory, ".%s.%s.live" % (stem, ident))
         self.typed = os.path.join(self.directory, ".%s.%s.typed" % (stem, ident))
@@ -64,21 +88,28 @@ class Publisher:
         """Turns the typed pipe into a file with what was counted, for good."""
         with self.lock:
             self.final = self.render_typed(lasting=True)  # nobody is told more from here on
-        os.unlink(self.plain)
-        temporary = self.temporary()
-        with open(temporary, "xb") as file:
-            os.fchmod(file.fileno(), 0o644)
-            file.write(self.final)
-        os.rename(temporary, self.typed)
-        os.unlink(self.live)
+            self.remove(self.plain)
+            temporary = self.temporary()
+            with open(temporary, "xb") as file:
+                os.fchmod(file.fileno(), 0o644)
+                file.write(self.final)
+            os.rename(temporary, self.typed)
+        self.remove(self.live)
+
+    def remove(self, path):
+        try:
+            os.unlink(path)
+        except FileNotFoundError:
+            pass  # somebody was faster
 
     def serve(self, path, render):
         while self.final is None:
             pipe = os.open(path, os.O_WRONLY)  # waits for a reader
             try:
                 text = render()
-                if self.final is None:
-                    self.make_fifo(path)  # for the next one, before anything is written
+                with self.lock:
+                    if self.final is None:  # else its place is that of the last snapshot
+                        self.make_fifo(path)  # for the next one, before anything is written
                 with os.fdopen(pipe, "wb") as out:
                     out.write(text)
             except BrokenPipeError:
@@ -127,7 +158,11 @@ def main():
     publisher = Publisher()
     verbs = {"counter": publisher.count, "gauge": publisher.set, "sample": publisher.record}
     for verb, name, value in zip(*[iter(sys.argv[1:])] * 3):
-        verbs[verb](name, float(value) if set(value) & set(".en") else int(value))
+        try:
+            number = int(value)
+        except ValueError:
+            number = float(value)
+        verbs[verb](name, number)
     publisher.start()
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     publisher.close()

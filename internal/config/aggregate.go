@@ -8,6 +8,20 @@ import (
 	"github.com/statvent/statvent/pkg/format"
 )
 
+// rules is the value of an option that may be repeated: a line for each.
+type rules string
+
+func (r *rules) String() string { return string(*r) }
+func (r *rules) Type() string   { return "rule" }
+
+func (r *rules) Set(text string) error {
+	if *r != "" {
+		*r += "\n"
+	}
+	*r += rules(text)
+	return nil
+}
+
 // parseAggregate reads rules "GLOB: AGGREGATE", one a line or separated by
 // commas, and returns what they say of a gauge: what the first says that matches
 // its name, else that it is added up. It returns nil where there are no rules.

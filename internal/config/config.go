@@ -60,7 +60,7 @@ var keys = []struct{ name, value, usage string }{
 	{PipeDir, pipes.DefaultDir, "`directory` of the pipes"},
 	{Deadline, pipes.DefaultDeadline.String(), "`time` to wait for a source that does not answer"},
 	{StaleAfter, pipes.DefaultStaleAfter.String(), "`time` that a silent pipe without its process is kept"},
-	{Aggregate, "", "`rules` how gauges become one, GLOB: sum, min, max or avg"},
+	{Aggregate, "", "`rule` how gauges become one, GLOB: sum, min, max or avg; may be repeated, the first that matches counts"},
 	{Color, "auto", "`when` to use colour: auto, always or never"},
 	{Listen, "127.0.0.1:7828", "`address` and port to serve at"},
 	{Path, "/stats", "`path` of the JSON document"},
@@ -80,7 +80,11 @@ func variable(key string) string { return "STATVENT_" + strings.ToUpper(key) }
 func AddFlag(flags *pflag.FlagSet, key, shorthand string) {
 	for _, k := range keys {
 		if k.name == key {
-			flags.StringP(flagName(key), shorthand, k.value, k.usage)
+			if key == Aggregate {
+				flags.VarP(new(rules), flagName(key), shorthand, k.usage)
+			} else {
+				flags.StringP(flagName(key), shorthand, k.value, k.usage)
+			}
 			return
 		}
 	}
@@ -135,6 +139,9 @@ func readFile(v *viper.Viper, file string) (string, error) {
 			return "", fmt.Errorf("the configuration file %s is malformed: %w", candidate, errors.Unwrap(err))
 		}
 		for _, key := range read.AllKeys() {
+			if strings.HasPrefix(key, Aggregate+".") {
+				return "", fmt.Errorf("%s in %s is text: write \"%s: |\" and the rules below it, one a line", Aggregate, candidate, Aggregate)
+			}
 			if err := checkKey(key); err != nil {
 				return "", fmt.Errorf("%w in %s", err, candidate)
 			}

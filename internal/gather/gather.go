@@ -132,7 +132,9 @@ func Summarize(c *pipes.Collection) *Result {
 		}
 	}
 	for _, s := range c.Silent() {
-		result.Errors = append(result.Errors, withName(s.Name, s.Err))
+		if s.State != pipes.Stale { // there is nothing more to be had of one that is gone
+			result.Errors = append(result.Errors, withName(s.Name, s.Err))
+		}
 	}
 	return result
 }

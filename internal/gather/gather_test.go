@@ -146,7 +146,8 @@ func TestStandardInputIsReadInEitherFormat(t *testing.T) {
 		return check{options(t.TempDir()), text, []string{"-"}}.yields(t, want, problems...)
 	}
 	one, two := typed(counter("c", 1), maxOf(5)), typed(counter("c", 2), maxOf(3))
-	reads("", "")
+	reads("", "", "standard input: it is empty")
+	reads("\n", "") // a line that is skipped
 	reads("b: 1\na: 2.5\na: 1\n", "a: 3.5\nb: 1\n")
 	reads(one, "c: 1\nd.max: 5\n")
 	reads(one+two, "c: 3\nd.max: 5\n")

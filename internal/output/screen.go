@@ -21,7 +21,7 @@ type Screen struct {
 	problems []string // that were said last, where nothing is redrawn
 }
 
-// NewScreen returns a screen on stdout for a format of StatsFormats.
+// NewScreen returns a screen on stdout for a format of WatchFormats.
 func (s *Streams) NewScreen(format string) *Screen {
 	return &Screen{streams: s, format: format, redraw: format == "table" && isTerminal(s.Out)}
 }

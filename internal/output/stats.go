@@ -56,6 +56,11 @@ var statsFormats = map[string]statsFormat{
 // StatsFormats are the names of the formats that PrintStats knows.
 func StatsFormats() []string { return slices.Sorted(maps.Keys(statsFormats)) }
 
+// WatchFormats are those of which one snapshot may follow another.
+func WatchFormats() []string {
+	return slices.DeleteFunc(StatsFormats(), func(name string) bool { return name == "typed" })
+}
+
 // PrintStats prints stats to stdout in the format of that name.
 func (s *Streams) PrintStats(format string, stats *Stats) error {
 	return statsFormats[format](s.Out, s.outColor, stats)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/statvent/statvent/internal/host"
 	"github.com/statvent/statvent/pkg/format"
@@ -74,8 +75,8 @@ func (h *history) note(c *pipes.Collection, total *format.Snapshot, err error) {
 		}
 	}
 	h.states = states
-	h.trouble = h.news(h.trouble, "tidying up failed", "error", texts(c.Troubles))
-	h.unequal = h.news(h.unequal, "a stat is not of one kind", "stat", texts(total.Conflicts))
+	h.trouble = h.news(h.trouble, "something failed in the background", "error", texts(c.Troubles))
+	h.unequal = h.news(h.unequal, "a stat is not of one kind", "stat", texts(slices.DeleteFunc(slices.Clone(total.Conflicts), format.Conflict.IsUntyped)))
 	passed := make(map[string]bool)
 	for _, p := range c.PassedOver {
 		passed[p.Name] = true

@@ -401,10 +401,10 @@ func TestLogSaysTroublesAndConflictsOnce(t *testing.T) {
 	c := collection()
 	first, second := errors.New("disk full"), errors.New("no permission")
 	c.Troubles = []error{first}
-	says(c, nil, `level=WARN msg="tidying up failed" error="disk full"`)
+	says(c, nil, `level=WARN msg="something failed in the background" error="disk full"`)
 	says(c, nil)
 	c.Troubles = []error{second, first}
-	says(c, nil, `level=WARN msg="tidying up failed" error="no permission"`)
+	says(c, nil, `level=WARN msg="something failed in the background" error="no permission"`)
 	says(c, nil)
 	c.Troubles = []error{second}
 	says(c, nil)

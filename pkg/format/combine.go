@@ -42,6 +42,10 @@ func (c Conflict) String() string {
 	return c.Name + " is " + strings.Join(kinds, " here and ") + " there"
 }
 
+// IsUntyped tells whether one of the kinds is that of a plain pipe: the values are
+// added up as they were before there were kinds.
+func (c Conflict) IsUntyped() bool { return slices.Contains(c.Kinds, Untyped) }
+
 // Combine makes one snapshot of several, as a Combiner without rules does.
 func Combine(snapshots ...*Snapshot) *Snapshot { return Combiner{}.Combine(snapshots...) }
 

@@ -520,8 +520,9 @@ func (c *Collector) readRetained(dir *directory, l *listing) (*retainedFiles, er
 		if err == nil {
 			c.retained[uid] = lastRetained{doc, info.mtime}
 		} else {
-			// Nothing is folded into a damaged file, so it was this to the end.
-			s.State, s.Err = Failed, err
+			// Nothing is folded into a damaged file, so it was what was read last.
+			s.State = Failed
+			s.Err = fmt.Errorf("%w; nothing is added to it until somebody removes it, and what it counted is lost", err)
 		}
 		if last, ok := c.retained[uid]; ok {
 			s.Snapshot, s.At = last.doc.Snapshot, last.at

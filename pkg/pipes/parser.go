@@ -2,6 +2,7 @@ package pipes
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 
@@ -95,6 +96,10 @@ func formatOf(text []byte) textFormat {
 	return plainText
 }
 
+// ErrEmpty is the error of a text without anything in it: whoever should have
+// written it has failed.
+var ErrEmpty = errors.New("it is empty")
+
 // ReadText reads a text from anything but a FIFO: a snapshot in the plain
 // format, or one or several in the typed one. The error may be about the last of
 // them, and the others are whole.
@@ -103,6 +108,9 @@ func ReadText(r io.Reader, limits Limits) ([]*format.Snapshot, error) {
 	var text bytes.Buffer
 	if err := copyLimited(&text, r, limits); err != nil {
 		return nil, err
+	}
+	if text.Len() == 0 {
+		return nil, ErrEmpty
 	}
 	if formatOf(text.Bytes()) == plainText {
 		p := format.PlainParser{MaxLine: limits.MaxLine, MaxStats: limits.MaxStats}

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Publishes counters in the plain format and in a version of the typed format
-that is yet to come: python3 later.py NAME=VALUE ...
+"""Publishes counters, and what has a point as a gauge, in the
+plain format and in a version of the typed format that is yet to come:
+python3 later.py NAME=VALUE ...
 """
 import os
 import signal
@@ -15,7 +16,10 @@ typed_publisher.VERSION = 2
 publisher = typed_publisher.Publisher()
 for arg in sys.argv[1:]:
     name, value = arg.rsplit("=", 1)
-    publisher.count(name, float(value) if "." in value else int(value))
+    if "." in value:
+        publisher.set(name, float(value))
+    else:
+        publisher.count(name, int(value))
 publisher.start()
 signal.sigwait({signal.SIGTERM})
 publisher.close()
