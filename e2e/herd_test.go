@@ -14,7 +14,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -58,12 +57,8 @@ func count(args []string) error {
 	if err != nil {
 		return err
 	}
-	if len(args) > 1 { // to be another user
-		uid, err := strconv.Atoi(args[1])
-		if err != nil {
-			return err
-		}
-		if err := errors.Join(syscall.Setgroups(nil), syscall.Setgid(uid), syscall.Setuid(uid)); err != nil {
+	if len(args) > 1 {
+		if err := becomeNobody(); err != nil {
 			return err
 		}
 	}
@@ -128,7 +123,7 @@ func (h *herd) run(t *testing.T) {
 			defer func() { <-slots }()
 			cmd := exec.Command(self, h.file(i))
 			if h.nobody != nil && h.nobody(i) {
-				cmd.Args = append(cmd.Args, "65534")
+				cmd.Args = append(cmd.Args, "nobody")
 			}
 			cmd.Env = append(os.Environ(), publishVariable+"="+asHerd, pipes.DirVariable+"="+h.dir)
 			var output strings.Builder

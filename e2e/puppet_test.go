@@ -5,10 +5,12 @@ package e2e
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -48,6 +50,8 @@ func actOut() {
 			registry = statvent.NewRegistry()
 		case "exec": // another program takes the place of this one
 			err = syscall.Exec("/proc/self/exe", os.Args, os.Environ())
+		case "nobody": // is another user from here on
+			err = becomeNobody()
 		case "exit": // without Close
 			os.Exit(0)
 		default:
@@ -55,6 +59,11 @@ func actOut() {
 		}
 		fmt.Println(verb, err)
 	}
+}
+
+func becomeNobody() error {
+	const nobody = 65534
+	return errors.Join(syscall.Setgroups(nil), syscall.Setgid(nobody), syscall.Setuid(nobody))
 }
 
 // puppetBegins is the first line that the program prints.
@@ -293,6 +302,31 @@ func TestRecordersOfOneProcess(t *testing.T) {
 	wants(t, dir, serve, "jobs=113", "users=", "size.mean=2.0")
 	p.leave("exit")
 	wants(t, dir, serve, "jobs=113", "seconds=1.5", "size.mean=")
+}
+
+// A program gives up its rights after it has begun to publish. It can't change the
+// files of the user that it was, and begins anew under another id.
+func TestProgramThatChangesItsUser(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: only root can become another user")
+	}
+	h := newHerd(t) // for its directory, which every user can get at
+	serve := startServe(t, h.dir)
+	p := startPuppet(t, h.dir)
+	p.do("incr jobs 5", "start")
+	wants(t, h.dir, serve, "jobs=5")
+	p.do("nobody")
+	waitUntil(t, "it has begun anew", func() bool {
+		sources, err := serve.trySources()
+		return err == nil && slices.ContainsFunc(sources, func(s sourceJSON) bool {
+			return s.Name == strconv.Itoa(p.Process.Pid)+"-2" && s.State == "live"
+		})
+	})
+	p.do("incr jobs 1")
+	wants(t, h.dir, serve, "jobs=6")
+	p.do("close")
+	wants(t, h.dir, serve, "jobs=6")
 }
 
 // Two containers have the same pid in one pipe directory.
