@@ -241,7 +241,7 @@ func TestReadTextReadsAnythingPlain(t *testing.T) {
 			}
 		}
 	}
-	check("", "", 0)
+	check("\n", "", 1)
 	check("x: 1\n", "x: 1\n", 0)
 	check("x: 1\nbad\ny: 2", "x: 1\n", 2)
 
