@@ -22,8 +22,8 @@
 //
 // What a Publisher counted goes from its typed pipe to its final to the retained
 // file by renames, so that a reader finds it in one of these places at every
-// moment; retained.go has the writers' part of that, Collector.settle the
-// readers'.
+// moment: retained.go has the writers' part of that, settle.go the readers', and
+// the test of the protocol is a model of both.
 //
 // Linux is the first home of this package. On macOS and the BSDs, which have no
 // O_PATH, a publisher whose pipe was deleted can't be woken and a plain cat

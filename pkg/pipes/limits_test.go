@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -146,12 +147,7 @@ func TestReadersAreAnsweredAgainAfterDescriptorsRanOut(t *testing.T) {
 
 // helpNoDescriptors publishes and uses up all descriptors.
 func helpNoDescriptors(args []string) error {
-	var limit unix.Rlimit
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
-		return err
-	}
-	limit.Cur = 100
-	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+	if err := limitDescriptors(100); err != nil {
 		return err
 	}
 	n := numbered12kB()
@@ -159,21 +155,9 @@ func helpNoDescriptors(args []string) error {
 	if err != nil {
 		return err
 	}
-	for began := time.Now(); !bothBlocked(); time.Sleep(time.Millisecond) {
-		if time.Since(began) > patience {
-			return errors.New("the publisher does not wait")
-		}
-	}
-	var fillers []int
-	for {
-		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err == unix.EMFILE {
-			break
-		}
-		if err != nil {
-			return err
-		}
-		fillers = append(fillers, fd)
+	fillers, err := fillDescriptors(p, 0)
+	if err != nil {
+		return err
 	}
 	fmt.Println("ready")
 	_, _ = os.Stdin.Read(make([]byte, 100))
@@ -183,6 +167,159 @@ func helpNoDescriptors(args []string) error {
 	fmt.Println("freed")
 	_, _ = os.Stdin.Read(make([]byte, 1))
 	return p.Close()
+}
+
+func limitDescriptors(n uint64) error {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	limit.Cur = n
+	return unix.Setrlimit(unix.RLIMIT_NOFILE, &limit)
+}
+
+// fillDescriptors uses up all descriptors but some, when the publisher waits for
+// readers and holds none that it will let go of.
+func fillDescriptors(p *Publisher, free int) (fillers []int, err error) {
+	holds := func(s *strays) bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return len(s.retired) > 0
+	}
+	for began := time.Now(); !bothBlocked() || holds(&p.stats.strays) || holds(&p.typed.strays); time.Sleep(time.Millisecond) {
+		if time.Since(began) > patience {
+			return nil, errors.New("the publisher does not wait")
+		}
+	}
+	for {
+		fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err == unix.EMFILE {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		fillers = append(fillers, fd)
+	}
+	for _, fd := range fillers[:free] {
+		closeFD(fd)
+	}
+	return fillers[free:], nil
+}
+
+// A publisher without a descriptor for its next pipe lives, and is itself.
+func TestPublisherOutOfDescriptorsStaysInTheTotal(t *testing.T) {
+	for free := range 3 {
+		t.Run(fmt.Sprintf("%d free", free), func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			h := startHelper(t, "few-descriptors", dir, strconv.Itoa(free))
+			c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline, Tidy: true})
+			check := func() {
+				t.Helper()
+				collection := tidied(t, c)
+				checkCount(t, collection, 5)
+				if len(collection.Sources) != 1 || collection.Sources[0].Kind != TypedSource {
+					t.Errorf("the sources are%s", describe(collection))
+				}
+			}
+			check()
+			check()
+			h.say(t, "fill")
+			h.await(t, "full")
+			for range 6 {
+				check()
+			}
+			h.end(t)
+			checkCount(t, tidied(t, c), 5)
+			checkEntries(t, dir, kept()...)
+		})
+	}
+}
+
+// helpFewDescriptors publishes a tally of 5, and uses up its descriptors but some
+// when it is told to.
+func helpFewDescriptors(args []string) error {
+	free, err := strconv.Atoi(args[1])
+	if err != nil {
+		return err
+	}
+	if err := limitDescriptors(100); err != nil {
+		return err
+	}
+	p, err := Publish(PublisherOptions{Dir: args[0], Name: "web"}, &tally{n: 5})
+	if err != nil {
+		return err
+	}
+	fmt.Println("ready")
+	_, _ = os.Stdin.Read(make([]byte, 100))
+	fillers, err := fillDescriptors(p, free)
+	if err != nil {
+		return err
+	}
+	fmt.Println("full")
+	_, _ = os.Stdin.Read(make([]byte, 1))
+	for _, fd := range fillers {
+		closeFD(fd)
+	}
+	return p.Close()
+}
+
+// withOneDescriptor collects with a single descriptor left, which the directory
+// takes.
+func withOneDescriptor(t *testing.T, c *Collector) (*Collection, error) {
+	t.Helper()
+	var before unix.Rlimit
+	noErr(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &before))
+	lowest := must(unix.Dup(0))
+	closeFD(lowest)
+	noErr(t, limitDescriptors(uint64(lowest)+1))
+	collection, err := c.Collect(t.Context())
+	noErr(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &before))
+	return collection, err
+}
+
+// Whoever can't open a .live file for want of descriptors doesn't know whether it
+// is locked. No pid tells, as from another pid namespace.
+func TestCollectorOutOfDescriptorsBuriesNobody(t *testing.T) {
+	dir := memoryDir(t)
+	h := startTally(t, 5, dir, "4000000")
+	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline / 5, Tidy: true, StaleAfter: time.Nanosecond})
+	checkCount(t, tidied(t, c), 5)
+	h.signal(t, syscall.SIGSTOP)
+	h.awaitStopped(t)
+	for range 2 {
+		checkCount(t, tidied(t, c), 5)
+	}
+	c.tidying.Wait()
+	collection, err := withOneDescriptor(t, c)
+	noErr(t, err)
+	checkCount(t, collection, 5)
+	if s := find(t, collection, "4000000"); s.State != Unresponsive {
+		t.Errorf("it is %s: %v", s.State, s.Err)
+	}
+	h.signal(t, syscall.SIGCONT)
+	eventually(t, "it is back", func() bool { return find(t, tidied(t, c), "4000000").State == Live })
+	checkCount(t, tidied(t, c), 5)
+	h.end(t)
+	checkCount(t, tidied(t, c), 5)
+	checkCount(t, tidied(t, c), 5)
+	checkEntries(t, dir, kept()...)
+}
+
+// A total without what is retained would be a wrong one.
+func TestCollectorOutOfDescriptorsFailsOverARetainedFile(t *testing.T) {
+	noLeaks(t)
+	dir := t.TempDir()
+	noErr(t, Retain(dir, tallied(100)))
+	c := newCollector(t, CollectorOptions{Dir: dir, Tidy: true})
+	for range 2 {
+		if collection, err := withOneDescriptor(t, c); !errors.Is(err, syscall.EMFILE) || collection != nil {
+			t.Errorf("Collect: %v, %v", collection, err)
+		}
+		checkCount(t, tidied(t, c), 100)
+		c.tidying.Wait()
+	}
 }
 
 // blocked tells whether a thread waits in the opening of a FIFO.

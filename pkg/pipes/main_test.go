@@ -31,6 +31,7 @@ var helpers = map[string]func(args []string) error{
 	"closed-streams":  helpClosedStreams,
 	"full-disk":       helpFullDisk,
 	"no-descriptors":  helpNoDescriptors,
+	"few-descriptors": helpFewDescriptors,
 	"without-rights":  helpWithoutRights,
 	"nothing-removed": helpNothingRemoved,
 }

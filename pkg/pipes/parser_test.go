@@ -117,3 +117,12 @@ func TestReadTextReadsSeveralTypedSnapshots(t *testing.T) {
 		t.Errorf("%d snapshots of more stats than are allowed", len(s))
 	}
 }
+
+func TestReadTextOfNothingIsAnError(t *testing.T) {
+	if s, err := ReadText(strings.NewReader(""), Limits{}); !errors.Is(err, ErrEmpty) || s != nil {
+		t.Errorf("ReadText: %v, %v", s, err)
+	}
+	if s, err := ReadText(strings.NewReader("\n"), Limits{}); err != nil || len(s) != 1 || s[0].Skipped != 1 {
+		t.Errorf("ReadText of an empty line: %v, %v", s, err)
+	}
+}

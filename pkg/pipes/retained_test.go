@@ -595,3 +595,115 @@ func TestLockOfAKilledHolderIsFree(t *testing.T) {
 	noErr(t, fold(t, dir, os.Geteuid(), nil))
 	checkEntries(t, dir, kept()...)
 }
+
+// A rewrite that nobody could read isn't made.
+func TestFullRetainedFileIsLeftAsItIsAndNothingIsLost(t *testing.T) {
+	check := func(what string, lower func()) {
+		t.Run(what, func(t *testing.T) {
+			noLeaks(t)
+			defer func(limits Limits) { retainedLimits = limits }(retainedLimits)
+			dir := t.TempDir()
+			noErr(t, Retain(dir, tallied(3)))
+			path := filepath.Join(dir, kept()[0])
+			before := stat(t, path)
+			lower()
+			other := tallied(4).Lasting()
+			other.Stats = append(other.Stats, format.Stat{Name: "other", Kind: format.Counter, Value: format.Int(1)})
+			noErr(t, Retain(dir, other))
+			if err := fold(t, dir, os.Geteuid(), nil); !errors.Is(err, errFull) || !strings.Contains(err.Error(), path) {
+				t.Errorf("fold: %v", err)
+			}
+			c := newCollector(t, CollectorOptions{Dir: dir, Deadline: patience, Tidy: true})
+			checkCount(t, tidied(t, c), 7)
+			collection := tallyOf(t, dir, 7)
+			if s := find(t, collection, "retained-"+strconv.Itoa(os.Geteuid())); s.State != Retained {
+				t.Errorf("the file is %s: %v", s.State, s.Err)
+			}
+			if collection := tidied(t, c); len(collection.Troubles) != 1 || !errors.Is(collection.Troubles[0], errFull) {
+				t.Errorf("the troubles are %v", collection.Troubles)
+			}
+			if after := stat(t, path); after != before {
+				t.Errorf("it was %+v and is %+v", before, after)
+			}
+			retainedLimits = Limits{}.withDefaults()
+			checkCount(t, tidied(t, c), 7)
+			checkEntries(t, dir, kept()...)
+			tallyOf(t, dir, 7)
+		})
+	}
+	check("stats", func() { retainedLimits.MaxStats = 2 })
+	check("bytes", func() { retainedLimits.MaxBytes = 170 })
+}
+
+// The samples of one that has ended have ended as well, whatever wrote its final.
+func TestSamplesOfAFinalAreNotRetained(t *testing.T) {
+	noLeaks(t)
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, typedName("1", someID)), document(&format.Document{ID: someID, Snapshot: tallied(3)}))
+	check := func(s *format.Snapshot) {
+		t.Helper()
+		for _, stat := range s.Stats {
+			if stat.Kind == format.Gauge || stat.Dist != nil && len(stat.Dist.Window) > 0 {
+				t.Errorf("there is %+v", stat)
+			}
+		}
+	}
+	check(tallyOf(t, dir, 3).Total())
+	noErr(t, fold(t, dir, os.Geteuid(), nil))
+	check(retainedDoc(t, dir).Snapshot)
+	tallyOf(t, dir, 3)
+}
+
+// Nothing is folded into a damaged file: what was read of it before is all of it.
+func TestCollectorGoesOnWithWhatItHadOfADamagedRetainedFile(t *testing.T) {
+	for _, d := range slices.Concat(planted, torn) {
+		t.Run(d.what, func(t *testing.T) {
+			noLeaks(t)
+			checkUntouched(t, damage{"nothing", func(t *testing.T, path, _ string) { writeFile(t, path, "") }}, "x", func(dir string) {
+				noErr(t, Retain(dir, tallied(3)))
+				c := newCollector(t, CollectorOptions{Dir: dir, Deadline: patience, Tidy: true})
+				checkCount(t, tidied(t, c), 3)
+				noErr(t, os.Remove(filepath.Join(dir, kept()[0])))
+				d.do(t, filepath.Join(dir, kept()[0]), document(&format.Document{Snapshot: tallied(1000).Lasting()}))
+				noErr(t, Retain(dir, tallied(4)))
+				name := "retained-" + strconv.Itoa(os.Geteuid())
+				for range 2 {
+					collection := tidied(t, c)
+					checkCount(t, collection, 7)
+					s := find(t, collection, name)
+					if s.State != Failed || s.Snapshot == nil || s.Err == nil || !strings.Contains(s.Err.Error(), "until somebody removes it") {
+						t.Errorf("the file is %s: %v", s.State, s.Err)
+					}
+				}
+				checkState(t, tallyOf(t, dir, 4), name, Failed)
+			})
+		})
+	}
+}
+
+// Somebody else may have made another lock file by now, and hold that.
+func TestNothingIsWrittenWithALockThatWasDeleted(t *testing.T) {
+	noLeaks(t)
+	path := t.TempDir()
+	dir := openTestDir(t, path)
+	noErr(t, Retain(path, tallied(1)))
+	lock, got, err := dir.lockRetained(os.Geteuid())
+	if err != nil || !got {
+		t.Fatal(got, err)
+	}
+	defer unlockRetained(lock)
+	noErr(t, os.Remove(filepath.Join(path, kept()[1])))
+	writeFile(t, filepath.Join(path, typedName("1", someID)), finalOf(someID, 3))
+	before := stat(t, filepath.Join(path, kept()[0]))
+	f := folding{dir: dir, uid: os.Geteuid(), unreadable: make(map[string]bool)}
+	if err := f.foldLocked(lock); !errors.Is(err, errUnlocked) || !strings.Contains(err.Error(), kept()[0]) {
+		t.Errorf("foldLocked: %v", err)
+	}
+	checkEntries(t, path, kept()[0], typedName("1", someID))
+	if after := stat(t, filepath.Join(path, kept()[0])); after != before {
+		t.Errorf("it was %+v and is %+v", before, after)
+	}
+	tallyOf(t, path, 4)
+	noErr(t, fold(t, path, os.Geteuid(), nil))
+	tallyOf(t, path, 4)
+}

@@ -180,3 +180,90 @@ func TestCollectorThatHasCollectedNothingSavesNothing(t *testing.T) {
 	NewCollector(CollectorOptions{Dir: filepath.Join(stateDir, "nothing"), Tidy: true, StateDir: stateDir}).Close()
 	checkEntries(t, stateDir)
 }
+
+// someCounters returns a snapshot of counters that are written as "a1 b20".
+func someCounters(text string) *format.Snapshot {
+	s := new(format.Snapshot)
+	for _, word := range strings.Fields(text) {
+		value, _ := format.ParseValue(word[1:])
+		s.Stats = append(s.Stats, format.Stat{Name: word[:1], Kind: format.Counter, Value: value})
+	}
+	return s
+}
+
+// A counter that has become a gauge is missing from what is later.
+func TestStoredStateIsTheLaterOne(t *testing.T) {
+	check := func(saved, seen, want string) {
+		t.Helper()
+		f := newStateFile(t.TempDir(), "/x")
+		noErr(t, f.store(map[string]*format.Snapshot{someID: someCounters(saved)}))
+		noErr(t, f.store(map[string]*format.Snapshot{someID: someCounters(seen)}))
+		if got, err := f.load(); err != nil || text(got[someID].snapshot) != text(someCounters(want)) {
+			t.Errorf("%q after %q: got %q, %v, want %q", seen, saved, text(got[someID].snapshot), err, want)
+		}
+	}
+	check("a1", "a2", "a2")
+	check("a2", "a1", "a2")
+	check("a2 b1", "a1", "a2 b1")
+	check("a1", "a2 b1", "a2 b1")
+	check("a1 b1", "b1000", "b1000")
+	check("b1000", "a1 b1", "a1 b1") // nobody can tell: what was seen last, then
+}
+
+// Another Collector may have seen one that this one hasn't, which is kept for as
+// long as it is there.
+func TestStoredStateKeepsWhatOthersSaw(t *testing.T) {
+	noLeaks(t)
+	f := newStateFile(t.TempDir(), "/x")
+	check := func(seen map[string]*format.Snapshot, want string) {
+		t.Helper()
+		noErr(t, f.store(seen))
+		saved, err := f.load()
+		noErr(t, err)
+		got := ""
+		for _, id := range []string{someID, otherID} {
+			if s, ok := saved[id]; ok {
+				got += text(s.snapshot)
+			}
+		}
+		if got != want {
+			t.Errorf("with %v: got %q, want %q", seen, got, want)
+		}
+	}
+	check(map[string]*format.Snapshot{someID: someCounters("a1")}, "a: 1\n")
+	check(map[string]*format.Snapshot{someID: nil, otherID: someCounters("b2")}, "a: 1\nb: 2\n")
+	check(map[string]*format.Snapshot{someID: nil, otherID: nil}, "a: 1\nb: 2\n")
+	check(map[string]*format.Snapshot{otherID: nil}, "b: 2\n")
+	check(nil, "")
+}
+
+// A Collector gives it the ids of all that are there.
+func TestCollectorKeepsTheStateOfOneThatItNeverSaw(t *testing.T) {
+	dir, stateDir := t.TempDir(), t.TempDir()
+	h := startTally(t, 3, dir, "web")
+	h.signal(t, syscall.SIGSTOP)
+	h.awaitStopped(t)
+	blind := newSaver(t, dir, stateDir)
+	checkState(t, tidied(t, blind), "web", Unresponsive)
+	h.signal(t, syscall.SIGCONT)
+	other := newSaver(t, dir, stateDir)
+	eventually(t, "it is back", func() bool { return find(t, tidied(t, other), "web").State == Live })
+	other.Close()
+	blind.Close()
+	h.kill()
+	checkCount(t, tidied(t, newSaver(t, dir, stateDir)), 3)
+}
+
+func TestStateFailsWithTheSameTextEachTime(t *testing.T) {
+	noLeaks(t)
+	f := newStateFile(t.TempDir(), "/x")
+	noErr(t, os.Mkdir(f.path, 0o700))
+	first := f.store(nil)
+	if first == nil || !strings.Contains(first.Error(), f.path) {
+		t.Fatalf("store: %v", first)
+	}
+	if second := f.store(nil); second == nil || second.Error() != first.Error() {
+		t.Errorf("store: %v, and then %v", first, second)
+	}
+	checkEntries(t, filepath.Dir(f.path), filepath.Base(f.path))
+}

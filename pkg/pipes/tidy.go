@@ -87,11 +87,7 @@ func (c *chores) do(dir *directory) []error {
 		return []error{err}
 	}
 	var errs []error
-	note := func(err error) {
-		if err != nil && !isNotOurs(err) {
-			errs = append(errs, err)
-		}
-	}
+	note := func(err error) { errs = append(errs, ownErrors(err)...) }
 	for stem, ids := range c.dead {
 		_, err := dir.removeDead(stem, ids, l.typed[stem])
 		note(err)
@@ -113,9 +109,21 @@ func (c *chores) do(dir *directory) []error {
 	return errs
 }
 
-// isNotOurs tells whether the error is that of a file that belongs to somebody
-// else, who may be there to remove it.
-func isNotOurs(err error) bool { return errors.Is(err, fs.ErrPermission) }
+// ownErrors returns the errors that are in err, but for those of files that belong to
+// somebody else, who may be there to remove them.
+func ownErrors(err error) []error {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		var errs []error
+		for _, err := range joined.Unwrap() {
+			errs = append(errs, ownErrors(err)...)
+		}
+		return errs
+	}
+	if err == nil || errors.Is(err, fs.ErrPermission) {
+		return nil
+	}
+	return []error{err}
+}
 
 // removeDeadLive removes the .live files of publishers that are gone and have no
 // pipe left.

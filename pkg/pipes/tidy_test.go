@@ -5,6 +5,7 @@ package pipes
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/statvent/statvent/pkg/format"
 )
 
 // checkTally fails the test unless the source of that name is in that state and
@@ -474,4 +477,120 @@ func TestTidyingLeavesAPipeThatIsAnothersByNow(t *testing.T) {
 	ch.unread["web.stats"] = old.id
 	noErr(t, errors.Join(ch.do(dir)...))
 	checkEntries(t, path, "web.stats")
+}
+
+// A source that had lost its pipe may be read as a final and folded in the same
+// collection.
+func TestSourceThatLostItsPipeAndEndsIsCountedOnce(t *testing.T) {
+	noLeaks(t)
+	path := t.TempDir()
+	dir := openTestDir(t, path)
+	p := publish(t, PublisherOptions{Dir: path, Name: "web"}, &tally{n: 5})
+	c := newCollector(t, CollectorOptions{Dir: path, Deadline: patience})
+	checkCount(t, collect(t, c), 5)
+	waits(t, p)
+	noErr(t, os.Remove(p.Path()))
+	noErr(t, os.Remove(typedPath(p)))
+	slow := mkfifo(t, filepath.Join(path, ownStem()+".stats")) // the collection is as long as that takes
+	wasRead := watchFor(t, unix.IN_CLOSE_NOWRITE, path)
+	collected := make(chan *Collection, 1)
+	var failed error
+	go func() {
+		defer close(collected)
+		collection, err := c.Collect(t.Context())
+		failed = err
+		collected <- collection
+	}()
+	var w int
+	within(t, "the slow pipe is read", func() { w = must(unix.Open(slow, unix.O_WRONLY|unix.O_CLOEXEC, 0)) }, func() {})
+	lock, got, err := dir.lockRetained(os.Geteuid())
+	if err != nil || !got {
+		t.Fatal(got, err)
+	}
+	noErr(t, p.Close())
+	eventually(t, "the final is read", func() bool { return slices.Contains(wasRead(), typedName("web", p.id)) })
+	time.Sleep(10 * time.Millisecond) // and the reading is over
+	unlockRetained(lock)
+	noErr(t, dir.fold(os.Geteuid(), nil))
+	noErr(t, Retain(path, tallied(1))) // which drops its note
+	noErr(t, writeAll(w, []byte("x: 1\n")))
+	closeFD(w)
+	noErr(t, os.Remove(slow))
+	var collection *Collection
+	within(t, "the collection ends", func() { collection = <-collected }, func() {})
+	noErr(t, failed)
+	checkCount(t, collection, 6)
+	checkLive(t, collection, ownStem(), "x: 1\n")
+	checkCount(t, collect(t, c), 6)
+}
+
+// What was killed is noted already, and whoever noted it was killed before it
+// could remove anything: then the plain pipe goes first, or it would be read as
+// that of a plain publisher.
+func TestPlainPipeOfAKilledProcessGoesBeforeItsTypedOne(t *testing.T) {
+	noLeaks(t)
+	leave := func(stem string) (dir string) {
+		dir = t.TempDir()
+		mkfifo(t, filepath.Join(dir, typedName(stem, someID)))
+		mkfifo(t, filepath.Join(dir, statsName(stem)))
+		writeFile(t, filepath.Join(dir, liveName(stem, someID)), "pid: 1\n")
+		writeFile(t, filepath.Join(dir, retainedName(os.Geteuid())),
+			document(&format.Document{Folded: []string{someID}, Snapshot: tallied(3).Lasting()}))
+		return dir
+	}
+	dir := leave("web")
+	removed := watchFor(t, unix.IN_DELETE, dir)
+	noErr(t, fold(t, dir, os.Geteuid(), nil))
+	if got, want := removed(), []string{statsName("web"), typedName("web", someID)}; !slices.Equal(got, want) {
+		t.Errorf("%q were removed, want %q", got, want)
+	}
+	tallyOf(t, dir, 3)
+
+	// It may be another program's by now, whose pid the stem is.
+	dir = leave(ownStem())
+	noErr(t, fold(t, dir, os.Geteuid(), nil))
+	checkEntries(t, dir, append(kept(), statsName(ownStem()), typedName(ownStem(), someID), liveName(ownStem(), someID))...)
+}
+
+func TestPlainPipeChangesHandsWhereARecorderHasBegun(t *testing.T) {
+	check := func(first, now []string, want bool) {
+		t.Helper()
+		l := func(ids []string) *listing { return &listing{typed: map[string][]string{"web": ids, "other": {newID()}}} }
+		if got := changedHands("web", l(first), l(now)); got != want {
+			t.Errorf("from %q to %q it has changed hands: %v", first, now, got)
+		}
+	}
+	check(nil, nil, false)
+	check([]string{someID}, nil, false)
+	check([]string{someID}, []string{someID}, false)
+	check(nil, []string{someID}, true)
+	check([]string{someID}, []string{otherID}, true)
+	check([]string{someID}, []string{someID, otherID}, true)
+}
+
+// What isn't ours to remove is no trouble, and hides none.
+func TestTroublesAreInTheSameOrderEachTime(t *testing.T) {
+	noLeaks(t)
+	path := t.TempDir()
+	const forbidden = "/proc/self/status" // to everybody
+	ch := newChores()
+	ch.plain[forbidden] = stat(t, forbidden).id
+	var want []string
+	for i := range 8 {
+		name := strconv.Itoa(i) + ".stats"
+		noErr(t, os.Mkdir(filepath.Join(path, name), 0o755)) // which can't be unlinked
+		ch.plain[name] = stat(t, filepath.Join(path, name)).id
+		want = append(want, filepath.Join(path, name))
+	}
+	for range 5 {
+		var got []string
+		for _, err := range ch.do(openTestDir(t, path)) {
+			if pathErr := new(fs.PathError); errors.As(err, &pathErr) {
+				got = append(got, pathErr.Path)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("the troubles are with %q, want %q", got, want)
+		}
+	}
 }

@@ -1,0 +1,127 @@
+package pipes
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/statvent/statvent/pkg/format"
+)
+
+// settle adds the retained files to a collection, and takes out of it whatever
+// is in them by now. Each counter is in exactly one of the two places: a recorder
+// that is noted in a retained file is in the file, and so is one whose path was
+// gone before that was read, unless it lives and has only lost its pipe: one that
+// ends is folded after its .live file has gone. If a path goes meanwhile without a
+// note, or a recorder that had lost its pipe, nobody can tell; then both are
+// looked at again. That ends: each time there are fewer.
+//
+// A plain pipe may have become that of a recorder that was not there at the first
+// listing, and so is none of this collection's.
+func (c *Collector) settle(ctx context.Context, dir *directory, first *listing, collection *Collection) error {
+	gone := make(map[string]bool) // paths of those that had none, and don't live
+	for {
+		before, err := dir.list()
+		if err != nil {
+			return err
+		}
+		retained, err := c.readRetained(dir, before)
+		if err != nil {
+			return err
+		}
+		after, err := dir.list()
+		if err != nil {
+			return err
+		}
+		sources := slices.Clone(retained.sources)
+		unclear := false
+		for _, s := range collection.Sources {
+			switch {
+			case s.Kind == PlainSource && changedHands(s.Name, first, before):
+			case s.Kind == PlainSource:
+				sources = append(sources, s)
+			case retained.notes[note{s.UID, s.ID}]:
+			case before.hasTyped(s.Name, s.ID):
+				sources = append(sources, s)
+				unclear = unclear || !after.hasTyped(s.Name, s.ID)
+			case dir.liveness(s.Name, []string{s.ID}, fileInfo{uid: s.UID}) == alive:
+				sources = append(sources, s)
+			case !gone[s.Path]:
+				gone[s.Path], unclear = true, true
+			}
+		}
+		if !unclear {
+			collection.Sources = sources
+			return nil
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+}
+
+// changedHands tells whether the plain pipe of a stem may have been that of a
+// recorder that began after the first listing.
+func changedHands(stem string, first, now *listing) bool {
+	for _, id := range now.typed[stem] {
+		if !first.hasTyped(stem, id) {
+			return true
+		}
+	}
+	return false
+}
+
+// A note says that a recorder of that user is in the user's retained file.
+type note struct {
+	uid int
+	id  string
+}
+
+// retainedFiles is what the retained files hold.
+type retainedFiles struct {
+	sources []Source
+	notes   map[note]bool
+}
+
+// readRetained reads the retained files of a listing. Its error is that of this
+// process: a host without what it can't read just now would be a wrong one.
+func (c *Collector) readRetained(dir *directory, l *listing) (*retainedFiles, error) {
+	files := &retainedFiles{notes: make(map[note]bool)}
+	for _, uid := range l.retained {
+		s := Source{
+			Name:  "retained-" + strconv.Itoa(uid),
+			Kind:  RetainedSource,
+			Path:  filepath.Join(c.opts.Dir, retainedName(uid)),
+			UID:   uid,
+			State: Retained,
+		}
+		doc, info, err := dir.readRetained(uid)
+		if outOfDescriptors(err) {
+			return nil, err
+		}
+		if err == nil {
+			c.retained[uid] = lastRetained{doc, info.mtime}
+		} else {
+			// Nothing is folded into a damaged file, so it was what was read last.
+			s.State = Failed
+			s.Err = fmt.Errorf("%w; nothing is added to it until somebody removes it", err)
+		}
+		if last, ok := c.retained[uid]; ok {
+			s.Snapshot, s.At = last.doc.Snapshot, last.at
+			for _, id := range last.doc.Folded {
+				files.notes[note{uid, id}] = true
+			}
+		}
+		files.sources = append(files.sources, s)
+	}
+	return files, nil
+}
+
+// lastRetained is a retained file as it was read last.
+type lastRetained struct {
+	doc *format.Document
+	at  time.Time
+}
