@@ -70,9 +70,10 @@ type Combiner struct {
 // Both are among the Conflicts of the result.
 //
 // Sums are rounded once, at the end. An integer sum that leaves int64 goes on as
-// a float. A counter that is negative, infinite or not a number would spoil the sum
-// for good: it is left out, and counted as skipped, and so is a sum of a
-// distribution that isn't finite. Skipped lines are added up as well.
+// a float. Skipped lines are added up as well. A counter that is negative, infinite
+// or not a number would spoil the sum for good: it is left out and counted as
+// skipped, and so is a distribution of less than no values. The sum of a
+// distribution is left out if it isn't finite.
 func (c Combiner) Combine(snapshots ...*Snapshot) *Snapshot {
 	total := &Snapshot{}
 	m := merger{aggregate: c.Aggregate, at: make(map[string]int)}

@@ -576,3 +576,52 @@ func TestTotalNeverFallsWhenProcessesEnd(t *testing.T) {
 		t.Error("plain addition hasn't fallen: these numbers show nothing")
 	}
 }
+
+// What would spoil a sum for good is left out, and costs no other.
+func TestCombineLeavesOutCountersThatAreNone(t *testing.T) {
+	f := func(want string, skipped int, sources ...string) {
+		t.Helper()
+		snapshots := typedSnapshots(t, sources)
+		if got := inAnyOrder(t, Combiner{}, snapshots); got != want {
+			t.Errorf("%q: got %q, want %q", sources, got, want)
+		}
+		if got := Combine(snapshots...).Skipped; got != skipped {
+			t.Errorf("%q: skipped %d, want %d", sources, got, skipped)
+		}
+	}
+	for _, value := range []string{"nan", "inf", "-inf"} {
+		f("", 1, "counter a: "+value)
+		f("", 1, "ended counter a: "+value)
+		f("counter a: 3, counter b: 4", 2, "counter a: 1, counter b: 4", "counter a: 2, counter a: "+value, "ended counter a: "+value)
+		f("gauge a: 2", 1, "counter a: "+value, "gauge a: 2") // and no conflict
+		f("distribution d: 3, sum d: 4", 0, "distribution d: 1, sum d: 4", "distribution d: 2, sum d: "+value)
+		f("distribution d: 3, sum d: 0", 0, "ended distribution d: 3, sum d: "+value)
+	}
+	for _, value := range []string{"-1", "-0.5", "-9223372036854775808"} {
+		f("counter a: 1", 1, "counter a: 1", "counter a: "+value)
+	}
+	f("counter a: 0.0", 0, "counter a: -0.0")
+	// Parts of a sum may be negative, and those of distributions.
+	f("counter a: 2", 0, "counter a: 3", "ended counter a: -1")
+	f("counter a: 1e+100", 0, "ended counter a: -1.0, counter a: 1e+100")
+	f("distribution d: 3, sum d: -2", 0, "distribution d: 1, sum d: -3", "ended distribution d: 2, sum d: 1")
+	// Others may be what they like.
+	f("gauge a: -inf, untyped b: nan", 0, "gauge a: 1, untyped b: nan", "gauge a: -inf")
+}
+
+// What is kept for good must not be spoiled either.
+func TestFoldKeepsNoCounterThatIsNone(t *testing.T) {
+	for _, value := range []string{"nan", "inf", "-inf"} {
+		f := func(want, kept string, ended ...string) {
+			t.Helper()
+			if got := typedLine(Fold(typedSnapshot(t, kept), typedSnapshots(t, ended)...)); got != want {
+				t.Errorf("%q into %q: got %q, want %q", ended, kept, got, want)
+			}
+		}
+		f("", "counter a: "+value)
+		f("", "", "counter a: "+value)
+		f("counter a: 3, counter b: 1", "counter a: 1", "counter a: 2, counter b: 1", "counter a: "+value)
+		f("counter a: 2", "counter a: "+value, "counter a: 2")
+		f("distribution d: 3, sum d: 1", "distribution d: 1, sum d: 1", "distribution d: 2, sum d: "+value)
+	}
+}

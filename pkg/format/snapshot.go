@@ -70,7 +70,14 @@ func (s *Snapshot) Lookup(name string) (Value, bool) {
 // isSound tells whether the stat can be added to others of its name. A counter is
 // finite and not negative, unless it is one of several parts: see Fold.
 func (s Stat) isSound(part bool) bool {
-	return s.Kind != Counter || s.Value.isFinite() && (part || s.Value.Float64() >= 0)
+	switch s.Kind {
+	case Counter:
+		return s.Value.isFinite() && (part || s.Value.Float64() >= 0)
+	case Distribution:
+		return s.Dist.Count >= 0
+	default:
+		return true
+	}
 }
 
 // Filter returns a snapshot of the stats whose name keep accepts. To choose

@@ -335,3 +335,49 @@ func FuzzSum(f *testing.F) {
 		}
 	})
 }
+
+func TestSubIsExact(t *testing.T) {
+	r := freshRand(t)
+	for range randomRounds / 10 {
+		var s Sum
+		values := nastyValues(r)
+		exact := new(big.Rat)
+		for _, v := range values {
+			if r.IntN(2) == 0 {
+				s.Add(v)
+				exact.Add(exact, exactly([]Value{v}))
+			} else {
+				s.Sub(v)
+				exact.Sub(exact, exactly([]Value{v}))
+			}
+		}
+		if got, want := s.Value(), rounded(exact, anyFloat(values)); !sameValue(got, want) || exactly(s.Parts()).Cmp(exact) != 0 {
+			t.Fatalf("%v: got %v of %v, want %v", values, got, s.Parts(), want)
+		}
+		for _, v := range values { // and what is taken away again is gone
+			s.Sub(v)
+			s.Add(v)
+		}
+		if exactly(s.Parts()).Cmp(exact) != 0 {
+			t.Fatalf("%v: got %v", values, s.Parts())
+		}
+	}
+}
+
+func TestSubOfInfinitiesAndTheEnds(t *testing.T) {
+	f := func(want string, v, w Value) {
+		t.Helper()
+		s := sumOf(v)
+		s.Sub(w)
+		if got := s.Value().String(); got != want {
+			t.Errorf("%v - %v: got %s, want %s", v, w, got, want)
+		}
+	}
+	f("0", Int(math.MinInt64), Int(math.MinInt64))
+	f("9.223372036854776e+18", Int(0), Int(math.MinInt64))
+	f("-1", Int(math.MinInt64), Int(-math.MaxInt64))
+	f("-inf", Int(1), Float(inf))
+	f("inf", Int(1), Float(-inf))
+	f("nan", Float(inf), Float(inf))
+	f("nan", Int(1), Float(nan))
+}

@@ -591,3 +591,49 @@ func FuzzTypedRoundTrip(f *testing.F) {
 		}
 	})
 }
+
+// parseOne returns the only document of a text.
+func parseOne(t *testing.T, text string) *Snapshot {
+	t.Helper()
+	var p TypedParser
+	p.Write([]byte(text))
+	documents, err := p.Documents()
+	if err != nil || len(documents) != 1 {
+		t.Fatalf("%.80q: %d documents, %v", text, len(documents), err)
+	}
+	return documents[0].Snapshot
+}
+
+func TestTypedParserBoundsWhatADistributionHas(t *testing.T) {
+	check := func(name, line string, n, labels, samples, skipped int) {
+		t.Helper()
+		text := "statvent: 1\ndistribution " + name + ": 1\n" + strings.Repeat(line+" "+name+": 7\n", n) + "end: 1\n"
+		s := parseOne(t, text)
+		if d := s.Stats[0].Dist; len(d.Labels) != labels || len(d.Window) != samples || s.Skipped != skipped {
+			t.Errorf("%d times %.20q for %.20q: %d labels and %d samples, skipped %d, want %d, %d, %d",
+				n, line, name, len(d.Labels), len(d.Window), s.Skipped, labels, samples, skipped)
+		}
+	}
+	check("d", "label x", 256, 256, 0, 0)
+	check("d", "label x", 300, 256, 0, 44)
+	check("d", "sample", 1<<20, 0, 1<<20, 0)
+	check("d", "sample", 1<<20+3, 0, 1<<20, 3)
+	// A label in several places of a name.
+	const long = DefaultMaxLine / 4
+	label := "label " + strings.Repeat("x", long)
+	check("{0}{0}{0}", label, 2, 2, 0, 0)
+	check("{0}{0}{0}{0}", label, 2, 0, 0, 2)
+	check(strings.Repeat("{0}", 10_000), label, 1, 0, 0, 1)
+	check(strings.Repeat("{0}", 10_000), "label x", 1, 1, 0, 0)
+}
+
+// Each distribution has its own bounds, and other lines of it go on.
+func TestTypedParserSkipsOnlyWhatIsTooMuch(t *testing.T) {
+	labels := func(name string) string { return strings.Repeat("label x "+name+": 7\n", 256) }
+	text := "statvent: 1\ndistribution d: 1\ndistribution e: 2\n" + labels("d") + "label y d: 7\n" + labels("e") + "sum d: 5\nsample d: 5\nend: 2\n"
+	s := parseOne(t, text)
+	d, e := s.Stats[0].Dist, s.Stats[1].Dist
+	if len(d.Labels) != 256 || len(e.Labels) != 256 || s.Skipped != 1 || d.Sum != Int(5) || !slices.Equal(d.Window, ints(5)) {
+		t.Errorf("%d and %d labels, skipped %d, the sum %v of %v", len(d.Labels), len(e.Labels), s.Skipped, d.Sum, d.Window)
+	}
+}

@@ -598,7 +598,7 @@ func TestLockOfAKilledHolderIsFree(t *testing.T) {
 
 // A rewrite that nobody could read isn't made.
 func TestFullRetainedFileIsLeftAsItIsAndNothingIsLost(t *testing.T) {
-	check := func(what string, lower func()) {
+	check := func(what string, lower func(size int)) {
 		t.Run(what, func(t *testing.T) {
 			noLeaks(t)
 			defer func(limits Limits) { retainedLimits = limits }(retainedLimits)
@@ -606,7 +606,7 @@ func TestFullRetainedFileIsLeftAsItIsAndNothingIsLost(t *testing.T) {
 			noErr(t, Retain(dir, tallied(3)))
 			path := filepath.Join(dir, kept()[0])
 			before := stat(t, path)
-			lower()
+			lower(len(must(os.ReadFile(path))))
 			other := tallied(4).Lasting()
 			other.Stats = append(other.Stats, format.Stat{Name: "other", Kind: format.Counter, Value: format.Int(1)})
 			noErr(t, Retain(dir, other))
@@ -631,8 +631,8 @@ func TestFullRetainedFileIsLeftAsItIsAndNothingIsLost(t *testing.T) {
 			tallyOf(t, dir, 7)
 		})
 	}
-	check("stats", func() { retainedLimits.MaxStats = 2 })
-	check("bytes", func() { retainedLimits.MaxBytes = 170 })
+	check("stats", func(int) { retainedLimits.MaxStats = 2 })
+	check("bytes", func(size int) { retainedLimits.MaxBytes = size + 1 })
 }
 
 // The samples of one that has ended have ended as well, whatever wrote its final.
@@ -659,24 +659,25 @@ func TestCollectorGoesOnWithWhatItHadOfADamagedRetainedFile(t *testing.T) {
 	for _, d := range slices.Concat(planted, torn) {
 		t.Run(d.what, func(t *testing.T) {
 			noLeaks(t)
-			checkUntouched(t, damage{"nothing", func(t *testing.T, path, _ string) { writeFile(t, path, "") }}, "x", func(dir string) {
-				noErr(t, Retain(dir, tallied(3)))
-				c := newCollector(t, CollectorOptions{Dir: dir, Deadline: patience, Tidy: true})
-				checkCount(t, tidied(t, c), 3)
-				noErr(t, os.Remove(filepath.Join(dir, kept()[0])))
-				d.do(t, filepath.Join(dir, kept()[0]), document(&format.Document{Snapshot: tallied(1000).Lasting()}))
-				noErr(t, Retain(dir, tallied(4)))
-				name := "retained-" + strconv.Itoa(os.Geteuid())
-				for range 2 {
-					collection := tidied(t, c)
-					checkCount(t, collection, 7)
-					s := find(t, collection, name)
-					if s.State != Failed || s.Snapshot == nil || s.Err == nil || !strings.Contains(s.Err.Error(), "until somebody removes it") {
-						t.Errorf("the file is %s: %v", s.State, s.Err)
-					}
+			dir := filepath.Join(t.TempDir(), "pipes")
+			path := filepath.Join(dir, kept()[0])
+			writeFile(t, outside(path), document(&format.Document{Snapshot: tallied(1000).Lasting()}))
+			noErr(t, Retain(dir, tallied(3)))
+			c := newCollector(t, CollectorOptions{Dir: dir, Deadline: patience, Tidy: true})
+			checkCount(t, tidied(t, c), 3)
+			noErr(t, os.Remove(path))
+			d.do(t, path, document(&format.Document{Snapshot: tallied(1000).Lasting()}))
+			noErr(t, Retain(dir, tallied(4)))
+			name := "retained-" + strconv.Itoa(os.Geteuid())
+			for range 2 {
+				collection := tidied(t, c)
+				checkCount(t, collection, 7)
+				s := find(t, collection, name)
+				if s.State != Failed || s.Err == nil || !strings.Contains(s.Err.Error(), "until somebody removes it") {
+					t.Errorf("the file is %s: %v", s.State, s.Err)
 				}
-				checkState(t, tallyOf(t, dir, 4), name, Failed)
-			})
+			}
+			checkState(t, tallyOf(t, dir, 4), name, Failed)
 		})
 	}
 }

@@ -184,7 +184,7 @@ func TestCollectorThatHasCollectedNothingSavesNothing(t *testing.T) {
 // someCounters returns a snapshot of counters that are written as "a1 b20".
 func someCounters(text string) *format.Snapshot {
 	s := new(format.Snapshot)
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		value, _ := format.ParseValue(word[1:])
 		s.Stats = append(s.Stats, format.Stat{Name: word[:1], Kind: format.Counter, Value: value})
 	}

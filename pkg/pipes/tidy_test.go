@@ -521,7 +521,7 @@ func TestSourceThatLostItsPipeAndEndsIsCountedOnce(t *testing.T) {
 	noErr(t, failed)
 	checkCount(t, collection, 6)
 	checkLive(t, collection, ownStem(), "x: 1\n")
-	checkCount(t, collect(t, c), 6)
+	tallyOf(t, path, 6)
 }
 
 // What was killed is noted already, and whoever noted it was killed before it
@@ -555,7 +555,9 @@ func TestPlainPipeOfAKilledProcessGoesBeforeItsTypedOne(t *testing.T) {
 func TestPlainPipeChangesHandsWhereARecorderHasBegun(t *testing.T) {
 	check := func(first, now []string, want bool) {
 		t.Helper()
-		l := func(ids []string) *listing { return &listing{typed: map[string][]string{"web": ids, "other": {newID()}}} }
+		l := func(ids []string) *listing {
+			return &listing{typed: map[string][]string{"web": ids, "other": {newID()}}}
+		}
 		if got := changedHands("web", l(first), l(now)); got != want {
 			t.Errorf("from %q to %q it has changed hands: %v", first, now, got)
 		}
@@ -582,6 +584,16 @@ func TestTroublesAreInTheSameOrderEachTime(t *testing.T) {
 		ch.plain[name] = stat(t, filepath.Join(path, name)).id
 		want = append(want, filepath.Join(path, name))
 	}
+	doc := &format.Document{Snapshot: tallied(3).Lasting()}
+	for range 8 { // which come as one error
+		doc.Folded = append(doc.Folded, newID())
+		name := filepath.Join(path, typedName("web", doc.Folded[len(doc.Folded)-1]))
+		noErr(t, os.Mkdir(name, 0o755))
+		want = append(want, name)
+	}
+	writeFile(t, filepath.Join(path, retainedName(os.Geteuid())), document(doc))
+	ch.fold(os.Geteuid())
+	slices.Sort(want)
 	for range 5 {
 		var got []string
 		for _, err := range ch.do(openTestDir(t, path)) {
@@ -593,4 +605,20 @@ func TestTroublesAreInTheSameOrderEachTime(t *testing.T) {
 			t.Fatalf("the troubles are with %q, want %q", got, want)
 		}
 	}
+}
+
+func TestErrorOfAnothersFileHidesNoOther(t *testing.T) {
+	err, other := errors.New("a"), errors.New("b")
+	forbidden := &fs.PathError{Op: "remove", Path: "x", Err: syscall.EPERM}
+	check := func(all error, want ...error) {
+		t.Helper()
+		if got := ownErrors(all); !slices.Equal(got, want) {
+			t.Errorf("%v: got %v, want %v", all, got, want)
+		}
+	}
+	check(nil)
+	check(err, err)
+	check(forbidden)
+	check(errors.Join(forbidden, err), err)
+	check(errors.Join(errors.Join(err, forbidden), forbidden, other), err, other)
 }
