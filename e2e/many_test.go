@@ -48,9 +48,7 @@ func TestManyProcessesCostNothing(t *testing.T) {
 	if served, _ := serve.stats(t); served[intName].String() != strconv.Itoa(max(*manyProcesses, h.size)*herdSteps) {
 		t.Errorf("serve says %v", served)
 	}
-	for _, name := range h.leftovers(t) {
-		t.Errorf("left over: %s", name)
-	}
+	h.awaitTidiness(t, serve)
 }
 
 // residentKB returns how much memory a process has.

@@ -143,13 +143,24 @@ func (c counts) subtractFrom(s *format.Snapshot) {
 	if len(c) == 0 {
 		return
 	}
-	done := make(map[statKey]bool)
+	rest := maps.Clone(c)
 	for i, stat := range s.Stats {
 		key := statKey{stat.Name, stat.Kind}
-		if before, ok := c[key]; ok && !done[key] {
-			done[key] = true
-			s.Stats[i] = merge(stat, before, minus)
+		before, ok := rest[key]
+		if !ok {
+			continue
 		}
+		delete(rest, key)
+		if stat.Kind == format.Distribution && before.Dist.Count > stat.Dist.Count {
+			// Another one of that name, made by its format, has the rest.
+			here, there := *before.Dist, *before.Dist
+			here.Count = stat.Dist.Count
+			there.Count -= stat.Dist.Count
+			there.Sum = format.Int(0)
+			before.Dist = &here
+			rest[key] = format.Stat{Name: stat.Name, Kind: stat.Kind, Dist: &there}
+		}
+		s.Stats[i] = merge(stat, before, minus)
 	}
 }
 
