@@ -248,13 +248,19 @@ func isLitter(name string, info fileInfo) bool {
 // whoever looks finds what was there before or all of the new one, whenever
 // this process is killed.
 func (d *directory) putFile(name string, uid int, text []byte) error {
+	return d.makeFile(name, uid, 0o644, text, renameAt)
+}
+
+// makeFile makes a file of that user under a temporary name and has place give it
+// its own.
+func (d *directory) makeFile(name string, uid int, perm uint32, text []byte, place func(dir int, from, to string) error) error {
 	tmp := tmpName(uid)
 	fd, err := createAt(d.fd, tmp, 0o600)
 	if err == nil {
-		err = fillFile(fd, uid, text)
+		err = fillFile(fd, uid, perm, text)
 		closeFD(fd)
 		if err == nil {
-			err = renameAt(d.fd, tmp, name)
+			err = place(d.fd, tmp, name)
 		}
 		if err != nil {
 			_ = unlinkAt(d.fd, tmp)
@@ -266,7 +272,7 @@ func (d *directory) putFile(name string, uid int, text []byte) error {
 	return nil
 }
 
-func fillFile(fd, uid int, text []byte) error {
+func fillFile(fd, uid int, perm uint32, text []byte) error {
 	for len(text) > 0 {
 		n, err := writeFD(fd, text)
 		if err != nil {
@@ -279,7 +285,7 @@ func fillFile(fd, uid int, text []byte) error {
 			return err
 		}
 	}
-	return chmodFD(fd, 0o644)
+	return chmodFD(fd, perm)
 }
 
 // checkFile says what is wrong with a regular file of which only its owner
@@ -296,26 +302,35 @@ func checkFile(info fileInfo) error {
 	return nil
 }
 
-// openFile opens a regular file, checked before, lest opening something else
-// does something, and after.
-func (d *directory) openFile(name string) (*os.File, fileInfo, error) {
-	info, err := statAt(d.fd, name)
+// openChecked opens a file for reading that passes the check, before it is opened,
+// lest opening something else does something, and after.
+func (d *directory) openChecked(name string, check func(fileInfo) error) (fd int, info fileInfo, err error) {
+	info, err = statAt(d.fd, name)
 	if err == nil {
-		err = checkFile(info)
+		err = check(info)
 	}
 	if err != nil {
-		return nil, info, err
+		return -1, info, err
 	}
-	fd, err := openReadAt(d.fd, name)
+	fd, err = openReadAt(d.fd, name)
 	if err != nil {
-		return nil, info, err
+		return -1, info, err
 	}
 	info, err = statFD(fd)
 	if err == nil {
-		err = checkFile(info)
+		err = check(info)
 	}
 	if err != nil {
 		closeFD(fd)
+		return -1, info, err
+	}
+	return fd, info, nil
+}
+
+// openFile opens a regular file that passes checkFile.
+func (d *directory) openFile(name string) (*os.File, fileInfo, error) {
+	fd, info, err := d.openChecked(name, checkFile)
+	if err != nil {
 		return nil, info, err
 	}
 	return os.NewFile(uintptr(fd), name), info, nil

@@ -70,25 +70,12 @@ func (l *liveFile) remove(d *directory) error {
 // checked before it is opened and after.
 func (d *directory) openLive(stem, id string) (int, fileInfo, error) {
 	name := liveName(stem, id)
-	check := func(info fileInfo, err error) (fileInfo, error) {
-		if err == nil && (!info.mode.IsRegular() || info.links > 1) {
-			err = fmt.Errorf("%s is %s with %d links", name, info.kind(), info.links)
+	return d.openChecked(name, func(info fileInfo) error {
+		if !info.mode.IsRegular() || info.links > 1 {
+			return fmt.Errorf("%s is %s with %d links", name, info.kind(), info.links)
 		}
-		return info, err
-	}
-	if _, err := check(statAt(d.fd, name)); err != nil {
-		return -1, fileInfo{}, err
-	}
-	fd, err := openReadAt(d.fd, name)
-	if err != nil {
-		return -1, fileInfo{}, err
-	}
-	info, err := check(statFD(fd))
-	if err != nil {
-		closeFD(fd)
-		return -1, fileInfo{}, err
-	}
-	return fd, info, nil
+		return nil
+	})
 }
 
 // speaksFor tells whether a .live file says anything about the pipe beside it:

@@ -3,7 +3,6 @@ package pipes
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -63,17 +62,12 @@ func (d *directory) readTypedFile(name string, limits Limits) (*format.Document,
 		return nil, info, err
 	}
 	defer file.Close()
-	doc, err := readDocument(file, limits)
-	return doc, info, err
-}
-
-// readDocument reads a text that is one whole document.
-func readDocument(r io.Reader, limits Limits) (*format.Document, error) {
-	parser := typedParser{format.TypedParser{MaxLine: limits.MaxLine, MaxStats: limits.MaxStats}}
-	if err := copyLimited(&parser, r, limits); err != nil {
-		return nil, err
+	parser := newParser(typedText, limits)
+	if err := copyLimited(parser, file, limits); err != nil {
+		return nil, info, err
 	}
-	return parser.end()
+	doc, err := parser.end()
+	return doc, info, err
 }
 
 // retainedLimits bound a retained file, which has the names of many processes. A
@@ -152,26 +146,9 @@ func unlockRetained(lock *os.File) {
 var errPlanted = errors.New("somebody else has made it")
 
 // createLock makes a lock file that nobody but its user can open: who can, can
-// hold it.
+// hold it. Its error is fs.ErrExist if there is one.
 func (d *directory) createLock(name string, uid int) error {
-	tmp := tmpName(uid)
-	fd, err := createAt(d.fd, tmp, 0o600)
-	if err != nil {
-		return &fs.PathError{Op: "create", Path: filepath.Join(d.path, name), Err: err}
-	}
-	defer closeFD(fd)
-	err = chmodFD(fd, 0o600)
-	if err == nil && uid != effectiveUID() {
-		err = chownFD(fd, uid)
-	}
-	if err == nil {
-		err = moveAt(d.fd, tmp, name)
-	}
-	if err != nil {
-		_ = unlinkAt(d.fd, tmp)
-		return &fs.PathError{Op: "create", Path: filepath.Join(d.path, name), Err: err}
-	}
-	return nil
+	return d.makeFile(name, uid, 0o600, nil, moveAt)
 }
 
 // fold adds the finals of a user to the retained file, and what was seen last of
