@@ -181,10 +181,12 @@ func (c *Collector) remember(dir *directory, l *listing) map[string]bool {
 		}
 	}
 	for _, stem := range l.pipes {
-		if name := statsName(stem); !c.isSpokenFor(dir, name, stem, l) {
-			listed[name] = true
-			c.rememberOne(dir, source{name: name, stem: stem, liveIDs: l.live[stem]})
+		name := statsName(stem)
+		if pipe, err := statAt(dir.fd, name); err == nil && c.isSpokenFor(dir, stem, pipe, l) {
+			continue
 		}
+		listed[name] = true
+		c.rememberOne(dir, source{name: name, stem: stem, liveIDs: l.live[stem]})
 	}
 	return listed
 }
@@ -217,14 +219,7 @@ func (c *Collector) rememberOne(dir *directory, found source) {
 // isSpokenFor tells whether a plain pipe is that of somebody who has a typed
 // one, which has the same and more. Anybody may put a typed pipe there: it must
 // be of the same user, or of root, and its publisher must live.
-func (c *Collector) isSpokenFor(dir *directory, name, stem string, l *listing) bool {
-	if len(l.typed[stem])+len(l.live[stem]) == 0 {
-		return false
-	}
-	pipe, err := statAt(dir.fd, name)
-	if err != nil {
-		return false
-	}
+func (c *Collector) isSpokenFor(dir *directory, stem string, pipe fileInfo, l *listing) bool {
 	for _, id := range l.typed[stem] {
 		typed, err := statAt(dir.fd, typedName(stem, id))
 		if err != nil || !typed.speaksFor(pipe) || !typed.isFIFO() {
@@ -261,12 +256,12 @@ func (c *Collector) forgetUnlisted(dir *directory, l *listing, listed map[string
 			s.liveIDs = l.live[s.stem]
 		}
 		// One that has the other pipe only is read there.
-		elsewhere := !s.isTyped() && (len(l.typed[s.stem]) > 0 || c.hasLost(dir, s.stem, l.live[s.stem], s.pipe))
+		elsewhere := !s.isTyped() && c.isSpokenFor(dir, s.stem, s.pipe, l)
 		if elsewhere || !s.comesBack(dir) {
 			c.forget(name)
 			continue
 		}
-		s.lost = len(s.liveIDs) > 0
+		s.lost = dir.liveness(s.stem, s.liveIDs, s.pipe) == alive
 	}
 }
 

@@ -409,12 +409,12 @@ func TestPlainPublisherIsInEveryCollection(t *testing.T) {
 // absentPublisher starts a plain publisher whose pipe, after its first reader,
 // is away until back is closed. It returns a Collector that has seen it once,
 // and a channel in which the name of each source is sent when it is listed.
-func absentPublisher(t *testing.T, deadline time.Duration) (c *Collector, p *plainPublisher, listed <-chan string, back chan<- struct{}) {
+func absentPublisher(t *testing.T, stem string, deadline time.Duration) (c *Collector, p *plainPublisher, listed <-chan string, back chan<- struct{}) {
 	t.Helper()
 	dir := t.TempDir()
 	publish(t, PublisherOptions{Dir: dir, Name: "other"}, renderText("x: 1\n"))
 	absent, backChannel := make(chan struct{}, 10), make(chan struct{})
-	p = newPlain(t, dir, ownStem(), says("x: 7\n"))
+	p = newPlain(t, dir, stem, says("x: 7\n"))
 	p.absent = func() {
 		absent <- struct{}{}
 		select {
@@ -428,7 +428,7 @@ func absentPublisher(t *testing.T, deadline time.Duration) (c *Collector, p *pla
 		names <- name
 		return true
 	}})
-	checkLive(t, collect(t, c), ownStem(), "x: 7\n")
+	checkLive(t, collect(t, c), stem, "x: 7\n")
 	within(t, "the pipe is away", func() { <-absent }, func() {})
 	for len(names) > 0 {
 		<-names
@@ -437,20 +437,24 @@ func absentPublisher(t *testing.T, deadline time.Duration) (c *Collector, p *pla
 }
 
 func TestPlainPublisherWithoutAPipeForAMomentIsWaitedFor(t *testing.T) {
-	noLeaks(t)
-	c, _, listed, back := absentPublisher(t, patience)
-	go func() {
-		<-listed // the other one: the listing has been made
-		close(back)
-	}()
-	collection := collect(t, c)
-	checkLive(t, collection, ownStem(), "x: 7\n")
-	checkLive(t, collection, "other", "x: 1\n")
+	for _, stem := range []string{ownStem(), "web"} {
+		t.Run(stem, func(t *testing.T) {
+			noLeaks(t)
+			c, _, listed, back := absentPublisher(t, stem, patience)
+			go func() {
+				<-listed // the other one: the listing has been made
+				close(back)
+			}()
+			collection := collect(t, c)
+			checkLive(t, collection, stem, "x: 7\n")
+			checkLive(t, collection, "other", "x: 1\n")
+		})
+	}
 }
 
 func TestPlainPublisherThatEndedIsWaitedForOnce(t *testing.T) {
 	noLeaks(t)
-	c, _, _, _ := absentPublisher(t, shortDeadline)
+	c, _, _, _ := absentPublisher(t, ownStem(), shortDeadline)
 	collectWithin(t, c, waited)
 	collectAtOnce(t, c, func(next *Collection) {
 		if len(next.Sources) != 1 {
@@ -484,7 +488,7 @@ func TestPlainPublisherOfADeadProcessIsNotWaitedForWithoutAPipe(t *testing.T) {
 // back, while the next collection notes what it has listed.
 func TestCollectionGivenUpWhileAPlainPublisherHasNoPipe(t *testing.T) {
 	noLeaks(t)
-	c, p, listed, back := absentPublisher(t, patience)
+	c, p, listed, back := absentPublisher(t, ownStem(), patience)
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() {
 		<-listed

@@ -69,13 +69,17 @@ func (s *source) takeLate() {
 
 // comesBack tells whether a source that has no pipe just now will have one at
 // once. A plain publisher removes its own after each reader, and a Publisher
-// puts back what somebody deleted; both must live. One that was waited for in
-// vain is not waited for again.
+// puts back what somebody deleted; both must live, as far as one can tell. A
+// plain one that was waited for in vain is not waited for again.
 func (s *source) comesBack(dir *directory) bool {
-	if len(s.liveIDs) == 0 {
-		return !s.isTyped() && !s.slow && pidLives(s.stem)
-	}
-	return dir.liveness(s.stem, s.liveIDs, s.pipe) == alive
+	return dir.liveness(s.stem, s.liveIDs, s.pipe) == alive || !s.isTyped() && !s.slow && mayLive(s.stem)
+}
+
+// mayLive tells whether a plain publisher may live: one whose stem names no
+// process may always.
+func mayLive(stem string) bool {
+	_, named := stemPID(stem)
+	return !named || pidLives(stem)
 }
 
 // pidLives tells whether the pid that the stem names is that of a process.
@@ -117,11 +121,9 @@ func (s *source) newReading(dir *directory, limits Limits, deadline time.Time) *
 		r.format, r.instead = typedText, statsName(stem)
 	}
 	r.hadStats = s.last != nil && len(s.last.snapshot.Stats) > 0
+	r.hopeful = func() bool { return r.dir.liveness(stem, ids, last) == alive || id == "" && mayLive(stem) }
 	if len(ids) > 0 {
-		r.hopeful = func() bool { return r.dir.liveness(stem, ids, last) == alive }
 		r.dead = func(pipe fileInfo) bool { return r.dir.isDead(stem, id, ids, pipe) }
-	} else if !s.isTyped() {
-		r.hopeful = func() bool { return pidLives(stem) }
 	}
 	return r
 }

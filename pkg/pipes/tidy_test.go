@@ -228,6 +228,22 @@ func TestPlantedTypedPipeHidesNobody(t *testing.T) {
 	check("over a publisher, alive", true, ours)
 }
 
+// Nor in the moment in which the plain one has no pipe.
+func TestPlantedTypedPipeHidesNobodyWithoutAPipe(t *testing.T) {
+	needsRoot(t, "it gives a file to another user")
+	noLeaks(t)
+	c, p, listed, back := absentPublisher(t, "web", patience)
+	pipe := mkfifo(t, filepath.Join(filepath.Dir(p.path), typedName("web", someID)))
+	noErr(t, os.Chown(pipe, nobody, -1))
+	file := writeFile(t, filepath.Join(filepath.Dir(p.path), liveName("web", someID)), "pid: 1\n")
+	noErr(t, os.Chown(file, nobody, -1))
+	go func() {
+		<-listed
+		close(back)
+	}()
+	checkLive(t, collect(t, c), "web", "x: 7\n")
+}
+
 // A plain publisher may have the stem of one that was killed.
 func TestPlainPublisherAtTheStemOfAKilledProcess(t *testing.T) {
 	check := func(what string, seenBefore, tidy bool) {
