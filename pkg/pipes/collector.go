@@ -182,11 +182,12 @@ func (c *Collector) remember(dir *directory, l *listing) map[string]bool {
 	}
 	for _, stem := range l.pipes {
 		name := statsName(stem)
-		if pipe, err := statAt(dir.fd, name); err == nil && c.isSpokenFor(dir, stem, pipe, l) {
+		pipe, err := statAt(dir.fd, name)
+		if isPublishers := len(l.typed[stem])+len(l.live[stem]) > 0; isPublishers && (err != nil || c.isSpokenFor(dir, stem, pipe, l)) {
 			continue
 		}
 		listed[name] = true
-		c.rememberOne(dir, source{name: name, stem: stem, liveIDs: l.live[stem]})
+		c.rememberOne(dir, source{name: name, stem: stem, liveIDs: dir.speakingFor(pipe, stem, l.live[stem])})
 	}
 	return listed
 }
@@ -253,7 +254,7 @@ func (c *Collector) forgetUnlisted(dir *directory, l *listing, listed map[string
 			continue
 		}
 		if !s.isTyped() {
-			s.liveIDs = l.live[s.stem]
+			s.liveIDs = dir.speakingFor(s.pipe, s.stem, l.live[s.stem])
 		}
 		// One that has the other pipe only is read there.
 		elsewhere := !s.isTyped() && c.isSpokenFor(dir, s.stem, s.pipe, l)

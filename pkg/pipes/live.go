@@ -83,6 +83,17 @@ func (d *directory) openLive(stem, id string) (int, fileInfo, error) {
 // or of root.
 func (i fileInfo) speaksFor(pipe fileInfo) bool { return i.uid == pipe.uid || i.uid == 0 }
 
+// speakingFor returns those of the ids whose .live files speak for the pipe.
+func (d *directory) speakingFor(pipe fileInfo, stem string, ids []string) []string {
+	var speaking []string
+	for _, id := range ids {
+		if info, err := statAt(d.fd, liveName(stem, id)); err == nil && info.speaksFor(pipe) {
+			speaking = append(speaking, id)
+		}
+	}
+	return speaking
+}
+
 // A liveness is what the .live files of a pipe say about its publisher.
 type liveness int
 

@@ -58,6 +58,7 @@ var modelSituations = []modelSituation{
 	{name: "killed folders", users: 1, programs: 3, emitters: 2, serves: 1, troubles: "kill-folder kill-folder kill-folder"},
 	{name: "exec", users: 1, programs: 1, reopened: 2, serves: 1, troubles: "exec exec exec exec exec"},
 	{name: "stopped", users: 1, programs: 3, emitters: 1, readers: 1, serves: 1, troubles: "stop stop stop"},
+	{name: "lost pipes", users: 1, programs: 3, readers: 1, serves: 1, troubles: "lose lose lose lose lose lose"},
 	{name: "two users", users: 2, programs: 4, emitters: 1, readers: 1, serves: 1, troubles: "kill"},
 	{name: "restarted serve", users: 1, programs: 3, serves: 1, restarts: true, troubles: "kill stop kill"},
 	{name: "crashed serve", users: 1, programs: 3, serves: 1, troubles: "kill crash kill crash"},
@@ -84,6 +85,7 @@ var modelRules = []struct{ rule, situation string }{
 	{"a path goes after it was folded", "closers and a reader"},
 	{"what was killed loses .stats before .typed", "exec"},
 	{"who unlocked looks for finals once more", "closers"},
+	{"a final is folded after its .live has gone", "rewrites at full speed"},
 
 	{"who doesn't answer counts as seen last", "stopped"},
 	{"what was seen is remembered by id", "exec"},
@@ -91,8 +93,8 @@ var modelRules = []struct{ rule, situation string }{
 	{"what is noted is dropped", "closers and a reader"},
 	{"a note is for its user's entries only", "two users"},
 	{"what is gone is dropped", "closers and a reader"},
-	{"the retained files are read after the second listing", "old views"},
-	{"what goes meanwhile is looked for again", "old views"},
+	{"what has gone is looked for again", "old views"},
+	{"what lives has only lost its pipe", "lost pipes"},
 }
 
 func TestModelKeepsAllCounts(t *testing.T) {
@@ -304,14 +306,20 @@ func (a *modelActor) fold(user, emitted int, memory *modelReader) {
 		a.step("unlocks")
 		a.holders[user] = nil
 		emitted = 0
-		if !a.keeps("who unlocked looks for finals once more") || !modelFinals(a.list(), user) {
+		if !a.keeps("who unlocked looks for finals once more") || !a.moreFinals(user) {
 			return
 		}
 	}
 }
 
-func modelFinals(dir []*modelFile, user int) bool {
-	return slices.ContainsFunc(dir, func(f *modelFile) bool { return f.final && f.user == user })
+func (a *modelActor) moreFinals(user int) bool {
+	return slices.ContainsFunc(a.list(), func(f *modelFile) bool { return f.final && f.user == user && !a.isEnding(f) })
+}
+
+// isEnding tells whether the recorder of a final isn't through.
+func (a *modelActor) isEnding(f *modelFile) bool {
+	a.step("looks whether .live is locked", f.name.id)
+	return f.recorder.live && a.keeps("a final is folded after its .live has gone")
 }
 
 // A modelFound is what a folder found out about an entry.
@@ -343,6 +351,8 @@ func (a *modelActor) lastOf(f *modelFile, memory *modelReader) (last int, known 
 		if f.recorder.live {
 			return 0, false
 		}
+	} else if a.isEnding(f) {
+		return 0, false
 	}
 	if a.keeps("the path is looked at after .live") {
 		a.step("looks at .typed", f.name.id)
@@ -417,6 +427,7 @@ type modelReader struct {
 	serve   bool
 	steady  bool // its total never falls
 	total   int
+	known   []*modelFile      // what it read last
 	seen    map[modelName]int // last
 	asked   map[modelName]*modelAnswer
 	settled map[modelName]bool // what is being folded
@@ -487,29 +498,37 @@ func (r *modelReader) key(name modelName) modelName {
 }
 
 // collect reads all sources, and then leaves out those that the retained files
-// hold by now: who is noted there, and who was gone before they were read.
+// hold by now: who is noted there, and who was gone before they were read, unless
+// it lives: then it has only lost its pipe.
 func (r *modelReader) collect(a *modelActor) {
 	sources := modelSources(a.list())
+	for _, f := range r.known {
+		if f.name.id == 0 || modelFind(sources, f.name) != nil {
+			continue
+		}
+		if r.hasLost(a, f) || modelFind(a.dir, f.name) != nil {
+			plain := func(other *modelFile) bool { return other.name == modelName{stem: f.name.stem} }
+			sources = append(slices.DeleteFunc(sources, plain), f)
+		}
+	}
+	r.known = sources
 	r.ask(a, sources)
 	a.idle(6)
 	a.step("waits no longer")
 	sources, values := r.answers(sources)
+	gone := map[modelName]bool{}
 	for {
-		second := a.list()
 		retained, total := r.readRetained(a)
-		third := a.list()
-		if !r.keeps("the retained files are read after the second listing") {
-			second = third
-		}
+		now := a.list()
 		again := false
 		for i, f := range sources {
-			linked := modelFind(second, f.name) != nil
-			if r.noted(retained, f) || !linked && r.keeps("what is gone is dropped") {
-				continue
-			}
-			total += values[i]
-			if linked && modelFind(third, f.name) == nil {
-				again = r.keeps("what goes meanwhile is looked for again")
+			switch {
+			case r.noted(retained, f):
+			case modelFind(now, f.name) != nil, r.hasLost(a, f), !r.keeps("what is gone is dropped"):
+				total += values[i]
+			case !gone[f.name]:
+				gone[f.name] = modelFind(a.dir, f.name) == nil
+				again = again || r.keeps("what has gone is looked for again")
 			}
 		}
 		if !again {
@@ -517,6 +536,12 @@ func (r *modelReader) collect(a *modelActor) {
 			return
 		}
 	}
+}
+
+// hasLost tells whether the recorder lives, and has only lost its pipe.
+func (r *modelReader) hasLost(a *modelActor, f *modelFile) bool {
+	a.step("looks whether .live is locked", f.name.id)
+	return f.name.id != 0 && f.recorder.live && r.keeps("what lives has only lost its pipe")
 }
 
 // modelSources returns what is read: .stats only where its stem has no .typed.
@@ -610,6 +635,8 @@ func (a *modelActor) trouble() {
 			a.log("%s for %s", what, p.name)
 		}
 		switch what {
+		case "lose":
+			a.lose()
 		case "kill", "kill-folder":
 			a.kill(p)
 		case "exec":
@@ -625,6 +652,23 @@ func (a *modelActor) trouble() {
 			a.kill(r.process)
 			a.newReader(r.process.name+"'", true, r.saved)
 		}
+	}
+}
+
+// lose deletes the pipe of a recorder that lives, which puts it back. All readers
+// have seen it: one that hasn't knows nothing of it until it is back.
+func (a *modelActor) lose() {
+	for _, f := range a.list() {
+		unseen := func(r *modelReader) bool { _, ok := r.seen[f.name]; return !ok }
+		if f.name.id == 0 || f.final || !f.recorder.live || slices.ContainsFunc(a.readers, unseen) {
+			continue
+		}
+		a.unlink(f.name)
+		a.idle(10)
+		if f.recorder.live && !f.recorder.frozen && modelFind(a.dir, f.name) == nil {
+			a.rename(f)
+		}
+		return
 	}
 }
 
@@ -840,7 +884,7 @@ func (w *modelWorld) finish() {
 	}
 	total := 0
 	for user := range w.retained {
-		if !w.killed() && modelFinals(w.dir, user) {
+		if !w.killed() && last.moreFinals(user) {
 			w.fail("a final is left, although nobody was killed")
 		}
 		for _, r := range w.readers {

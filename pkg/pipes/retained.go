@@ -252,7 +252,7 @@ func (f *folding) find(l *listing, noted []string) found {
 	for stem, ids := range l.typed {
 		for _, id := range ids {
 			name := typedName(stem, id)
-			snapshot, info, ok := f.left(name)
+			snapshot, info, ok := f.left(stem, id)
 			noted := isNoted[id] && info.uid == f.uid
 			if !noted && !ok {
 				continue
@@ -289,7 +289,8 @@ func (d *directory) clearPlain(stem string, l *listing) bool {
 
 // left returns what the recorder of that typed pipe left behind, if it has ended
 // and belongs to the user.
-func (f *folding) left(name string) (s *format.Snapshot, info fileInfo, ok bool) {
+func (f *folding) left(stem, id string) (s *format.Snapshot, info fileInfo, ok bool) {
+	name := typedName(stem, id)
 	info, err := statAt(f.dir.fd, name)
 	if err != nil || info.uid != f.uid {
 		return nil, info, false
@@ -298,12 +299,24 @@ func (f *folding) left(name string) (s *format.Snapshot, info fileInfo, ok bool)
 		s, ok = f.killed[name]
 		return s, info, ok
 	}
+	if !f.mayFold(stem, id, info) {
+		return nil, info, false
+	}
 	doc, info, err := f.dir.readTypedFile(name, Limits{}.withDefaults())
 	if err != nil || info.uid != f.uid {
 		f.unreadable[name] = true
 		return nil, info, false
 	}
 	return doc.Snapshot.Lasting(), info, true
+}
+
+// mayFold tells whether the regular file at that typed pipe is a final that can be
+// folded. Its .live file must have gone: as long as that is locked, a path that is
+// gone means to readers that the recorder has lost its pipe, and still counts.
+// Whoever ends tries to fold once more after that.
+func (f *folding) mayFold(stem, id string, info fileInfo) bool {
+	return info.mode.IsRegular() && info.uid == f.uid && !f.unreadable[typedName(stem, id)] &&
+		f.dir.liveness(stem, []string{id}, info) != alive
 }
 
 // moreFinals tells whether there are finals of the user that could be folded.
@@ -314,9 +327,7 @@ func (f *folding) moreFinals() (bool, error) {
 	}
 	for stem, ids := range l.typed {
 		for _, id := range ids {
-			name := typedName(stem, id)
-			info, err := statAt(f.dir.fd, name)
-			if err == nil && info.mode.IsRegular() && info.uid == f.uid && !f.unreadable[name] {
+			if info, err := statAt(f.dir.fd, typedName(stem, id)); err == nil && f.mayFold(stem, id, info) {
 				return true, nil
 			}
 		}

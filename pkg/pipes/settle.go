@@ -14,46 +14,43 @@ import (
 // settle adds the retained files to a collection, and takes out of it whatever
 // is in them by now. Each counter is in exactly one of the two places: a recorder
 // that is noted in a retained file is in the file, and so is one whose path was
-// gone before that was read, unless it lives and has only lost its pipe: one that
-// ends is folded after its .live file has gone. If a path goes meanwhile without a
-// note, or a recorder that had lost its pipe, nobody can tell; then both are
-// looked at again. That ends: each time there are fewer.
+// gone before that was read, unless it lives and has only lost its pipe: what ends
+// is folded after its .live file has gone. So where a path turns out to be gone,
+// the files are read once more. That ends: each time there are fewer.
 //
 // A plain pipe may have become that of a recorder that was not there at the first
 // listing, and so is none of this collection's.
 func (c *Collector) settle(ctx context.Context, dir *directory, first *listing, collection *Collection) error {
-	gone := make(map[string]bool) // paths of those that had none, and don't live
+	gone := make(map[string]bool) // paths
 	for {
-		before, err := dir.list()
+		l, err := dir.list()
 		if err != nil {
 			return err
 		}
-		retained, err := c.readRetained(dir, before)
+		retained, err := c.readRetained(dir, l)
 		if err != nil {
 			return err
 		}
-		after, err := dir.list()
-		if err != nil {
+		if l, err = dir.list(); err != nil {
 			return err
 		}
 		sources := slices.Clone(retained.sources)
-		unclear := false
+		again := false
 		for _, s := range collection.Sources {
 			switch {
-			case s.Kind == PlainSource && changedHands(s.Name, first, before):
+			case s.Kind == PlainSource && changedHands(s.Name, first, l):
 			case s.Kind == PlainSource:
 				sources = append(sources, s)
 			case retained.notes[note{s.UID, s.ID}]:
-			case before.hasTyped(s.Name, s.ID):
-				sources = append(sources, s)
-				unclear = unclear || !after.hasTyped(s.Name, s.ID)
-			case dir.liveness(s.Name, []string{s.ID}, fileInfo{uid: s.UID}) == alive:
+			case l.hasTyped(s.Name, s.ID), dir.liveness(s.Name, []string{s.ID}, fileInfo{uid: s.UID}) == alive:
 				sources = append(sources, s)
 			case !gone[s.Path]:
-				gone[s.Path], unclear = true, true
+				// If it had only lost its pipe, its final may have come since.
+				_, err := statAt(dir.fd, typedName(s.Name, s.ID))
+				gone[s.Path], again = err != nil, true
 			}
 		}
-		if !unclear {
+		if !again {
 			collection.Sources = sources
 			return nil
 		}

@@ -70,16 +70,29 @@ func (s *source) takeLate() {
 // comesBack tells whether a source that has no pipe just now will have one at
 // once. A plain publisher removes its own after each reader, and a Publisher
 // puts back what somebody deleted; both must live, as far as one can tell. A
-// plain one that was waited for in vain is not waited for again.
+// plain one that was waited for in vain is not waited for again. A Publisher that
+// has ended since the listing has put its final there.
 func (s *source) comesBack(dir *directory) bool {
-	return dir.liveness(s.stem, s.liveIDs, s.pipe) == alive || !s.isTyped() && !s.slow && mayLive(s.stem)
+	if !s.isTyped() {
+		return s.mayLive(dir) && !s.slow
+	}
+	if s.mayLive(dir) {
+		return true
+	}
+	_, err := statAt(dir.fd, s.name)
+	return err == nil
 }
 
-// mayLive tells whether a plain publisher may live: one whose stem names no
-// process may always.
-func mayLive(stem string) bool {
-	_, named := stemPID(stem)
-	return !named || pidLives(stem)
+// mayLive tells whether the publisher lives, as far as one can tell: of a plain
+// one whose stem names no process, whether it has answered.
+func (s *source) mayLive(dir *directory) bool {
+	if s.isTyped() || len(s.liveIDs) > 0 {
+		return dir.liveness(s.stem, s.liveIDs, s.pipe) == alive
+	}
+	if _, isPID := stemPID(s.stem); isPID {
+		return pidLives(s.stem)
+	}
+	return s.last != nil
 }
 
 // pidLives tells whether the pid that the stem names is that of a process.
@@ -116,14 +129,14 @@ func (s *source) hasFreshPipe(dir *directory) bool {
 // isn't shared with later collections.
 func (s *source) newReading(dir *directory, limits Limits, deadline time.Time) *reading {
 	r := newReading(dir.share(), s.name, plainText, limits, deadline)
-	stem, id, ids, last := s.stem, s.id, s.liveIDs, s.pipe
+	now := *s
 	if s.isTyped() {
-		r.format, r.instead = typedText, statsName(stem)
+		r.format, r.instead = typedText, statsName(s.stem)
 	}
 	r.hadStats = s.last != nil && len(s.last.snapshot.Stats) > 0
-	r.hopeful = func() bool { return r.dir.liveness(stem, ids, last) == alive || id == "" && mayLive(stem) }
-	if len(ids) > 0 {
-		r.dead = func(pipe fileInfo) bool { return r.dir.isDead(stem, id, ids, pipe) }
+	r.hopeful = func() bool { return now.mayLive(r.dir) }
+	if len(s.liveIDs) > 0 {
+		r.dead = func(pipe fileInfo) bool { return r.dir.isDead(now.stem, now.id, now.liveIDs, pipe) }
 	}
 	return r
 }
