@@ -71,7 +71,6 @@ var modelRules = []struct{ rule, situation string }{
 	{"every answer after the freeze is the final", "closers and a reader"},
 	{".stats goes before the final comes", "closers and a reader"},
 	{".live stays until the final is there", "two serves"},
-	{"the final replaces the pipe at once", "closers and a reader"},
 
 	{"only one at a time has the lock", "rewrites at full speed"},
 	{"what is folded is looked at under the lock", "old views"},
@@ -245,10 +244,6 @@ func (a *modelActor) close(r *modelRecorder) {
 	if !a.keeps(".live stays until the final is there") {
 		a.step("removes .live", id)
 		r.live = false
-	}
-	if !a.keeps("the final replaces the pipe at once") {
-		a.step("removes .typed", id)
-		a.unlink(r.name)
 	}
 	a.step("renames the final over .typed", id)
 	a.rename(&modelFile{name: r.name, user: p.user, recorder: r, final: true, value: r.final})
