@@ -66,7 +66,7 @@ func (a *app) list(ctx context.Context, opts listOptions) error {
 	if warning := host.OwnerWarning(a.config.PipeDir); warning != "" {
 		a.streams.Warn("%s", warning)
 	}
-	if !host.HasPrograms(collection) {
+	if !host.HasPublishers(collection) {
 		a.streams.Warn("no program publishes in %s", a.config.PipeDir)
 		for _, advice := range host.Advice(a.config.PipeDir) {
 			a.streams.Hint(advice)

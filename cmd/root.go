@@ -25,6 +25,15 @@ const (
 	exitPartial = 3
 )
 
+// An exitCode ends a command that has said all there is to say.
+type exitCode int
+
+func (c exitCode) Error() string { return fmt.Sprintf("exit code %d", int(c)) }
+
+// errPartial ends a command that has done what could be done and said what
+// couldn't.
+const errPartial = exitCode(exitPartial)
+
 // Main runs the command line of the process and returns its exit code.
 func Main() int {
 	return run(context.Background(), output.System(), os.Args[1:])
@@ -35,11 +44,11 @@ func run(ctx context.Context, streams *output.Streams, args []string) int {
 	root := newRoot(streams)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
-	switch {
-	case err == nil:
+	if err == nil {
 		return exitDone
-	case errors.Is(err, errPartial):
-		return exitPartial // what was missing has been said
+	}
+	if code := exitCode(0); errors.As(err, &code) {
+		return int(code)
 	}
 	streams.Error(err)
 	if errors.Is(err, errUsage) {
@@ -47,10 +56,6 @@ func run(ctx context.Context, streams *output.Streams, args []string) int {
 	}
 	return exitFailed
 }
-
-// errPartial ends a command that has printed what there is and said what there
-// isn't.
-var errPartial = errors.New("some sources could not be read")
 
 // errUsage is what every error about the command line is.
 var errUsage = errors.New("wrong usage")
@@ -84,12 +89,13 @@ What configs/statvent.yaml lists can also be set by an environment variable
 ~/.config/statvent/statvent.yaml or /etc/statvent/statvent.yaml. The option wins over the variable, the variable
 over the file.
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 some sources could not be read
-(what could be read was printed).`,
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done in part: some sources could
+not be read, or some lines not be stored (the others were printed, or stored).`,
 		Example: `  statvent serve           # all processes together at http://127.0.0.1:7828/stats
   statvent list            # who publishes
   statvent watch 'app.*'   # live, with rates
-  statvent cat 3435        # one process`,
+  statvent cat 3435        # one process
+  statvent emit jobs.done  # count something, from a script`,
 		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -119,7 +125,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage, 3 some sources could not be read
 	config.AddFlag(flags, config.Color, "")
 	flags.StringVar(&a.configFile, "config", "", "configuration `file`")
 
-	root.AddCommand(newServe(a), newCat(a), newList(a), newWatch(a))
+	root.AddCommand(newServe(a), newCat(a), newList(a), newWatch(a), newEmit(a))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	refuseUnknown(root, "help")

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -241,21 +242,27 @@ func defaultStateDir() string {
 	return ""
 }
 
-// parseDuration reads a time like 500ms, 1s or 2m, or a number of seconds. It
-// is greater than zero and at most a day.
+// parseDuration reads a time that is greater than zero and at most a day.
 func parseDuration(s string) (time.Duration, error) {
-	d, err := time.ParseDuration(s)
-	if seconds, floatErr := strconv.ParseFloat(s, 64); err != nil && floatErr == nil {
-		d, err = time.Duration(seconds*float64(time.Second)), nil
-		if !(seconds > 0 && seconds <= (24*time.Hour).Seconds()) {
-			d = 0
-		}
+	d, err := ParseDuration(s)
+	if err == nil && (d <= 0 || d > 24*time.Hour) {
+		err = fmt.Errorf("%q is not a time between 0 and 24h", s)
 	}
-	if err != nil {
-		return 0, fmt.Errorf("%q is no time, such as 500ms, 1s or 2m", s)
+	return d, err
+}
+
+// ParseDuration reads a time like 500ms, 1s, 2m or 7d, or a number of seconds.
+func ParseDuration(s string) (time.Duration, error) {
+	if d, err := time.ParseDuration(s); err == nil {
+		return d, nil
 	}
-	if d <= 0 || d > 24*time.Hour {
-		return 0, fmt.Errorf("%q is not a time between 0 and 24h", s)
+	number, unit := s, time.Second
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		number, unit = days, 24*time.Hour
 	}
-	return d, nil
+	n, err := strconv.ParseFloat(number, 64)
+	if d := n * float64(unit); err == nil && math.Abs(d) < math.MaxInt64 {
+		return time.Duration(d), nil
+	}
+	return 0, fmt.Errorf("%q is no time, such as 500ms, 1s or 2m", s)
 }

@@ -39,7 +39,18 @@ type Source struct {
 	ValuesAge *float64 `json:"values_age_seconds,omitempty"`
 	Error     string   `json:"error,omitempty"` // why it didn't answer
 
+	// Emitted is about what scripts have left; left out if there is nothing.
+	Emitted *Emitted `json:"emitted,omitempty"`
+
 	Values json.RawMessage `json:"values,omitempty"` // {NAME: NUMBER}; see AddValues
+}
+
+// Emitted says how many stats scripts have left, and how long it is since one of
+// them was changed, for the one changed last and the one longest ago.
+type Emitted struct {
+	Stats     int     `json:"stats"`
+	NewestAge float64 `json:"newest_age_seconds"`
+	OldestAge float64 `json:"oldest_age_seconds"`
 }
 
 // A Conflict is a stat that is of one kind here and of another there.
@@ -73,6 +84,7 @@ func Describe(c *pipes.Collection, total *format.Snapshot) *Report {
 		if s.Err != nil {
 			out.Error = s.Err.Error()
 		}
+		out.Emitted = describeEmitted(s.Emitted, c.Time)
 		started := s.Since
 		if process, ok := findProcess(s.PID, s.UID, c.Time); ok && s.State != pipes.Stale && s.State != pipes.Ended {
 			out.Command = process.command
@@ -98,11 +110,27 @@ func Describe(c *pipes.Collection, total *format.Snapshot) *Report {
 	return r
 }
 
-// HasPrograms tells whether there is a program among the sources, or only what is
-// left of some.
-func HasPrograms(c *pipes.Collection) bool {
+func describeEmitted(emitted map[string]format.Emitted, now time.Time) *Emitted {
+	if len(emitted) == 0 {
+		return nil
+	}
+	var newest, oldest time.Time
+	for _, e := range emitted {
+		if newest.IsZero() || e.At.After(newest) {
+			newest = e.At
+		}
+		if oldest.IsZero() || e.At.Before(oldest) {
+			oldest = e.At
+		}
+	}
+	return &Emitted{len(emitted), *seconds(now.Sub(newest)), *seconds(now.Sub(oldest))}
+}
+
+// HasPublishers tells whether there is a program among the sources, or something
+// of a script, or only what is left of programs.
+func HasPublishers(c *pipes.Collection) bool {
 	return slices.ContainsFunc(c.Sources, func(s pipes.Source) bool {
-		return s.Kind != pipes.RetainedSource && s.State != pipes.Ended
+		return s.Kind != pipes.RetainedSource && s.State != pipes.Ended || len(s.Emitted) > 0
 	})
 }
 

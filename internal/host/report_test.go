@@ -124,10 +124,10 @@ func TestValuesAreAddedToTheirSources(t *testing.T) {
 	}
 }
 
-func TestHasPrograms(t *testing.T) {
+func TestHasPublishers(t *testing.T) {
 	is := func(want bool, sources ...pipes.Source) {
 		t.Helper()
-		if got := HasPrograms(&pipes.Collection{Sources: sources}); got != want {
+		if got := HasPublishers(&pipes.Collection{Sources: sources}); got != want {
 			t.Errorf("%v: got %v", sources, got)
 		}
 	}

@@ -111,9 +111,24 @@ func note(s host.Source) string {
 		return "1 line skipped"
 	case s.Skipped > 1:
 		return fmt.Sprintf("%d lines skipped", s.Skipped)
+	case s.Emitted != nil:
+		return emittedNote(s.Emitted)
 	default:
 		return ""
 	}
+}
+
+// emittedNote says what scripts have left, and how long ago.
+func emittedNote(e *host.Emitted) string {
+	stats := "1 stat of a script"
+	if e.Stats > 1 {
+		stats = fmt.Sprintf("%d stats of scripts", e.Stats)
+	}
+	newest, oldest := age(&e.NewestAge), age(&e.OldestAge)
+	if newest == oldest {
+		return stats + ", " + newest + " old"
+	}
+	return stats + ", " + newest + " to " + oldest + " old"
 }
 
 func orDash(known bool, text string) string {

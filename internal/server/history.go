@@ -46,7 +46,7 @@ func (h *history) note(c *pipes.Collection, total *format.Snapshot, err error) {
 			h.log.Warn(warning)
 		}
 	}
-	if empty := !host.HasPrograms(c); empty != h.empty {
+	if empty := !host.HasPublishers(c); empty != h.empty {
 		h.empty = empty
 		if empty {
 			h.log.Info("no program publishes here", "pipe_dir", h.pipeDir, "advice", host.Advice(h.pipeDir))

@@ -269,22 +269,36 @@ func Fold(kept *Snapshot, ended ...*Snapshot) *Snapshot {
 	for i := range m.merged {
 		one := &m.merged[i]
 		if one.kinds.has(Counter) {
-			for _, part := range one.ended.Parts() {
-				result.Stats = append(result.Stats, Stat{Name: one.name, Kind: Counter, Value: part})
-			}
+			result.Stats = append(result.Stats, countedStats(one.name, &one.ended)...)
 		}
-		if one.dist == nil {
-			continue
-		}
-		for _, part := range one.distSum.Parts() {
-			stat := one.distribution()
-			stat.Dist.Sum = part
-			result.Stats = append(result.Stats, stat)
-			one.dist, one.count = &Samples{}, Sum{} // those of one name are added up
+		if one.dist != nil {
+			result.Stats = append(result.Stats, one.recordedStats()...)
 		}
 	}
 	result.Sort()
 	return result
+}
+
+// countedStats returns counters of one name whose exact sum that is.
+func countedStats(name string, sum *Sum) []Stat {
+	var stats []Stat
+	for _, part := range sum.Parts() {
+		stats = append(stats, Stat{Name: name, Kind: Counter, Value: part})
+	}
+	return stats
+}
+
+// recordedStats returns distributions of one name that together are what was
+// pooled. It uses that up.
+func (m *merged) recordedStats() []Stat {
+	var stats []Stat
+	for _, part := range m.distSum.Parts() {
+		stat := m.distribution()
+		stat.Dist.Sum = part
+		stats = append(stats, stat)
+		m.dist, m.count = &Samples{}, Sum{}
+	}
+	return stats
 }
 
 // A kindSet is a set of kinds.

@@ -74,10 +74,19 @@ func (l *lines) reset() { l.partial, l.tooLong = l.partial[:0], false }
 
 // splitLine splits a line at its last colon, and reads the value behind it.
 func splitLine(line string) (left string, v Value, ok bool) {
-	colon := strings.LastIndexByte(line, ':')
-	if colon < 0 {
+	left, value, ok := cutLine(line)
+	if !ok {
 		return "", Value{}, false
 	}
-	v, err := ParseValue(strings.Trim(line[colon+1:], blanks))
-	return line[:colon], v, err == nil
+	v, err := ParseValue(value)
+	return left, v, err == nil
+}
+
+// cutLine cuts a line at its last colon.
+func cutLine(line string) (left, value string, ok bool) {
+	colon := strings.LastIndexByte(line, ':')
+	if colon < 0 {
+		return "", "", false
+	}
+	return line[:colon], strings.Trim(line[colon+1:], blanks), true
 }

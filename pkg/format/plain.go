@@ -2,6 +2,7 @@ package format
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 )
 
@@ -20,6 +21,16 @@ func appendLine(b []byte, name string, v Value) []byte {
 	b = append(b, ": "...)
 	b = v.Append(b)
 	return append(b, '\n')
+}
+
+// ParseLine reads one line of the plain format, without its line break.
+func ParseLine(line string) (name string, v Value, err error) {
+	left, value, ok := cutLine(line)
+	if !ok {
+		return "", Value{}, fmt.Errorf("%q has no colon between a name and a number", line)
+	}
+	v, err = ParseValue(value)
+	return strings.Trim(left, blanks), v, err
 }
 
 // A PlainParser reads the plain format. It is an io.Writer: write the text in

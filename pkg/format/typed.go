@@ -4,21 +4,15 @@ import (
 	"bytes"
 	"cmp"
 	"errors"
+	"math"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // TypedVersion is the version of the typed format that this package writes and
 // reads.
 const TypedVersion = 1
-
-// A Document is a snapshot as the typed format carries it.
-type Document struct {
-	ID       string   // of the recorder; empty if it isn't of one
-	PID      int      // of its process; 0 if unknown
-	Folded   []string // ids of the recorders whose counters are in it; see package pipes
-	Snapshot *Snapshot
-}
 
 // The keywords of the typed format, by what follows them.
 const (
@@ -35,6 +29,8 @@ const (
 	keyDistribution = "distribution" // a name and the number of values ever recorded
 	keySum          = "sum"          // and their sum
 	keySample       = "sample"       // and one of the last of them
+	keyEmitted      = "emitted"      // a name and when a script changed it, in Unix time
+	keyExpires      = "expires"      // a name and when it ends to be
 	keyLabel        = "label"        // a label, the name, and the label's percentile
 )
 
@@ -53,8 +49,12 @@ func AppendTyped(b []byte, d *Document) []byte {
 	for _, id := range d.Folded {
 		b = appendLine(b, keyFolded+" "+id, Int(1))
 	}
-	for _, stat := range d.Snapshot.Stats {
+	for i, stat := range d.Snapshot.Stats {
 		b = appendTypedStat(b, stat)
+		if emitted, ok := d.Emitted[stat.Name]; ok && (i == 0 || d.Snapshot.Stats[i-1].Name != stat.Name) {
+			b = appendTime(b, keyEmitted, stat.Name, emitted.At)
+			b = appendTime(b, keyExpires, stat.Name, emitted.Expires)
+		}
 	}
 	lines := strconv.Itoa(bytes.Count(b[start:], []byte("\n")))
 	return appendLine(b, keyEnd+" "+lines, Int(int64(len(d.Snapshot.Stats))))
@@ -85,6 +85,24 @@ func appendNamed(b []byte, keyword, name string, v Value) []byte {
 	b = append(b, keyword...)
 	b = append(b, ' ')
 	return appendLine(b, name, v)
+}
+
+// appendTime appends a time to the microsecond, unless it is zero.
+func appendTime(b []byte, keyword, name string, t time.Time) []byte {
+	if t.IsZero() {
+		return b
+	}
+	return appendNamed(b, keyword, name, Float(float64(t.UnixMicro())/1e6))
+}
+
+// parseTime reads what appendTime has written.
+func parseTime(v Value) (time.Time, bool) {
+	const tooFar = 1 << 33 // the year 2242; a float holds microseconds until then
+	seconds := v.Float64()
+	if !(math.Abs(seconds) < tooFar) {
+		return time.Time{}, false
+	}
+	return time.UnixMicro(int64(math.Round(seconds * 1e6))), true
 }
 
 // inArgument tells whether an argument, which ends at a blank, can have c.
@@ -267,6 +285,8 @@ func (d *openedDocument) line(keyword, rest string, v Value, ok bool) (stat bool
 		d.perhaps++
 	case keySum, keySample, keyLabel:
 		ok = ok && d.describe(keyword, rest, v)
+	case keyEmitted, keyExpires:
+		ok = ok && d.emitted(keyword, strings.Trim(rest, blanks), v)
 	case keyPID, keyID, keyFolded:
 		if ok {
 			d.identify(keyword, rest, v)
@@ -290,6 +310,25 @@ func (d *openedDocument) identify(keyword, rest string, v Value) {
 	case keyFolded:
 		d.document.Folded = append(d.document.Folded, strings.Clone(rest))
 	}
+}
+
+// emitted reads a time of a stat.
+func (d *openedDocument) emitted(keyword, name string, v Value) bool {
+	t, ok := parseTime(v)
+	emitted, isKnown := d.document.Emitted[name]
+	if !ok || !isKnown && len(d.document.Emitted) == len(d.snapshot.Stats) { // each stands behind its stat
+		return false
+	}
+	if d.document.Emitted == nil {
+		d.document.Emitted = make(map[string]Emitted)
+	}
+	if keyword == keyEmitted {
+		emitted.At = t
+	} else {
+		emitted.Expires = t
+	}
+	d.document.Emitted[name] = emitted
+	return true
 }
 
 func (d *openedDocument) add(keyword, name string, v Value) {

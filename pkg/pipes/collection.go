@@ -48,6 +48,9 @@ type Source struct {
 	Snapshot *format.Snapshot
 	At       time.Time // when the snapshot was complete, or the file written
 	Err      error     // why it didn't answer
+
+	// Emitted says which stats of a retained file are those of scripts.
+	Emitted map[string]format.Emitted
 }
 
 // A PassedOver is an entry of the directory that is no source, and why.

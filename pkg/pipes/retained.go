@@ -46,13 +46,18 @@ func retain(path, stem string, doc *format.Document) error {
 	if len(doc.Snapshot.Stats) == 0 {
 		return nil
 	}
-	doc.ID = newID()
-	if err := d.putFinal(typedName(stem, doc.ID), nil, format.AppendTyped(nil, doc)); err != nil {
+	if err := d.leave(stem, doc); err != nil {
 		return err
 	}
 	// It is stored. What can't be folded now, somebody will fold.
 	_ = d.fold(effectiveUID(), nil)
 	return nil
+}
+
+// leave puts a final there, for somebody to fold.
+func (d *directory) leave(stem string, doc *format.Document) error {
+	doc.ID = newID()
+	return d.putFinal(typedName(stem, doc.ID), nil, format.AppendTyped(nil, doc))
 }
 
 // readTypedFile reads a regular file with one document.
@@ -152,13 +157,18 @@ func (d *directory) createLock(name string, uid int) error {
 }
 
 // fold adds the finals of a user to the retained file, and what was seen last of
-// killed recorders of that user, by the names of their typed pipes. It does
-// nothing if somebody else has the lock, who will look once more for finals
-// when giving it up, as is done here: so none stays behind.
+// killed recorders of that user, by the names of their typed pipes.
 func (d *directory) fold(uid int, killed map[string]*format.Snapshot) error {
-	f := folding{dir: d, uid: uid, killed: killed, unreadable: make(map[string]bool)}
+	f := folding{dir: d, uid: uid, killed: killed}
+	return f.run()
+}
+
+// run does nothing if somebody else has the lock, who will look once more for
+// finals when giving it up, as is done here: so none stays behind.
+func (f *folding) run() error {
+	f.unreadable = make(map[string]bool)
 	for patience := time.Now().Add(foldingTime); ; {
-		lock, got, err := d.lockRetained(uid)
+		lock, got, err := f.dir.lockRetained(f.uid)
 		if err != nil || !got {
 			return err
 		}
@@ -182,6 +192,7 @@ type folding struct {
 	dir        *directory
 	uid        int
 	killed     map[string]*format.Snapshot
+	changes    *format.Changes // to be made once, beside; nil if there are none, or none any more
 	unreadable map[string]bool // names of finals
 }
 
@@ -203,11 +214,16 @@ func (f *folding) foldLocked(lock *os.File) error {
 		return err
 	}
 	found := f.find(l, kept.Folded)
-	if len(found.ended) > 0 {
-		doc := &format.Document{Folded: found.notes, Snapshot: format.Fold(kept.Snapshot, found.ended...)}
+	if len(found.ended) > 0 || f.changes != nil {
+		doc := kept.Unexpired(time.Now()).Fold(found.ended...)
+		doc.Folded = found.notes
+		if f.changes != nil {
+			f.changes.Apply(doc)
+		}
 		if err := f.write(doc, lock); err != nil {
 			return err
 		}
+		f.changes = nil
 	}
 	f.dir.removeLitter(l.tmp, time.Now())
 	var errs []error
@@ -238,7 +254,7 @@ var (
 
 // found is what there is to be folded.
 type found struct {
-	ended []*format.Snapshot // to be added
+	ended []*format.Document // to be added
 	notes []string           // ids that are in the file then, and linked
 	done  map[string]fileID  // names that are to be removed then
 }
@@ -252,7 +268,7 @@ func (f *folding) find(l *listing, noted []string) found {
 	for stem, ids := range l.typed {
 		for _, id := range ids {
 			name := typedName(stem, id)
-			snapshot, info, ok := f.left(stem, id)
+			doc, info, ok := f.left(stem, id)
 			noted := isNoted[id] && info.uid == f.uid
 			if !noted && !ok {
 				continue
@@ -260,11 +276,11 @@ func (f *folding) find(l *listing, noted []string) found {
 			if !info.isFIFO() || f.dir.clearPlain(stem, l) {
 				found.done[name] = info.id
 			}
-			if noted || len(snapshot.Stats) > 0 {
+			if noted || len(doc.Snapshot.Stats) > 0 {
 				found.notes = append(found.notes, id)
 			}
-			if !noted && len(snapshot.Stats) > 0 {
-				found.ended = append(found.ended, snapshot)
+			if !noted && len(doc.Snapshot.Stats) > 0 {
+				found.ended = append(found.ended, doc)
 			}
 		}
 	}
@@ -289,25 +305,26 @@ func (d *directory) clearPlain(stem string, l *listing) bool {
 
 // left returns what the recorder of that typed pipe left behind, if it has ended
 // and belongs to the user.
-func (f *folding) left(stem, id string) (s *format.Snapshot, info fileInfo, ok bool) {
+func (f *folding) left(stem, id string) (doc *format.Document, info fileInfo, ok bool) {
 	name := typedName(stem, id)
 	info, err := statAt(f.dir.fd, name)
 	if err != nil || info.uid != f.uid {
 		return nil, info, false
 	}
 	if info.isFIFO() {
-		s, ok = f.killed[name]
-		return s, info, ok
+		seen, ok := f.killed[name]
+		return &format.Document{Snapshot: seen}, info, ok
 	}
 	if !f.mayFold(stem, id, info) {
 		return nil, info, false
 	}
-	doc, info, err := f.dir.readTypedFile(name, Limits{}.withDefaults())
+	doc, info, err = f.dir.readTypedFile(name, Limits{}.withDefaults())
 	if err != nil || info.uid != f.uid {
 		f.unreadable[name] = true
 		return nil, info, false
 	}
-	return doc.Snapshot.Lasting(), info, true
+	doc.Snapshot = doc.Snapshot.Lasting()
+	return doc, info, true
 }
 
 // mayFold tells whether the regular file at that typed pipe is a final that can be

@@ -107,8 +107,9 @@ func (c *Collector) readRetained(dir *directory, l *listing) (*retainedFiles, er
 			s.Err = fmt.Errorf("%w; nothing is added to it until somebody removes it", err)
 		}
 		if last, ok := c.retained[uid]; ok {
-			s.Snapshot, s.At = last.doc.Snapshot, last.at
-			for _, id := range last.doc.Folded {
+			now := last.doc.Unexpired(time.Now())
+			s.Snapshot, s.At, s.Emitted = now.Snapshot, last.at, now.Emitted
+			for _, id := range now.Folded {
 				files.notes[note{uid, id}] = true
 			}
 		}

@@ -1,0 +1,9 @@
+//go:build !unix
+
+package emit
+
+import "os"
+
+var passedOn = []os.Signal{os.Interrupt}
+
+func sentByTerminal(os.Signal) bool { return true }

@@ -1,0 +1,31 @@
+//go:build unix
+
+package emit
+
+import (
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// passedOn are the signals that a timed command gets as well. Those that stop a
+// process do their work as they are.
+var passedOn = []os.Signal{
+	unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGALRM, unix.SIGUSR1, unix.SIGUSR2,
+}
+
+// sentByTerminal tells whether a signal is one that a terminal sends to all
+// processes that run in its foreground, as on Ctrl-C, so that the command, which
+// may take a second one for impatience, has it already.
+func sentByTerminal(s os.Signal) bool {
+	if s != unix.SIGINT && s != unix.SIGQUIT {
+		return false
+	}
+	terminal, err := os.Open("/dev/tty")
+	if err != nil {
+		return false
+	}
+	defer terminal.Close()
+	foreground, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP)
+	return err == nil && foreground == unix.Getpgrp()
+}

@@ -1,0 +1,70 @@
+package emit
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"time"
+)
+
+// Timing is how a command went.
+type Timing struct {
+	Took time.Duration // by the wall clock, 0 if it could not be started
+	// Status is what a shell says of it: its exit status, 128 and the number of the
+	// signal that ended it, 127 if it was not found, 126 if it could not be
+	// started.
+	Status int
+}
+
+// Time runs a command with the stdin, stdout, stderr and signals of this process.
+// Its error says why the command could not be started.
+func Time(command []string) (Timing, error) {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, Heeded(passedOn...)...)
+	defer signal.Stop(signals)
+
+	cmd := exec.Command(command[0], command[1:]...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+			return Timing{Status: 127}, fmt.Errorf("%s: command not found", command[0])
+		}
+		return Timing{Status: 126}, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	for {
+		select {
+		case s := <-signals:
+			if !sentByTerminal(s) {
+				_ = cmd.Process.Signal(s) // unless it has ended just now
+			}
+		case err := <-ended:
+			timing := Timing{Took: time.Since(start), Status: cmd.ProcessState.ExitCode()}
+			if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+				timing.Status = 128 + int(status.Signal())
+			}
+			if exit := new(exec.ExitError); errors.As(err, &exit) {
+				err = nil
+			}
+			return timing, err
+		}
+	}
+}
+
+// Heeded returns the signals that this process was not started to ignore, as it is
+// under nohup.
+func Heeded(signals ...os.Signal) []os.Signal {
+	var heeded []os.Signal
+	for _, s := range signals {
+		if !signal.Ignored(s) {
+			heeded = append(heeded, s)
+		}
+	}
+	return heeded
+}

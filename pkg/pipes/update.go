@@ -1,0 +1,76 @@
+package pipes
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/statvent/statvent/pkg/format"
+)
+
+// ErrLocked is the error of an Update that could not get the lock in time:
+// another process holds it, which may be stopped.
+var ErrLocked = errors.New("another process holds the lock")
+
+// Update makes the changes to what is kept of this process's user, and so to what
+// every collection has, in one rewrite of the user's retained file. The directory
+// is made if it isn't there. When it returns nil the changes are stored; else
+// none of them is, and what was there is as it was.
+//
+// It waits for the lock on that file until ctx is done, and returns ErrLocked
+// then. It doesn't wait with what only counts, which can be stored beside the file
+// (see format.Changes.Counted).
+func Update(ctx context.Context, dir string, changes *format.Changes) error {
+	d, err := makeDirectory(Dir(dir))
+	if err != nil {
+		return err
+	}
+	defer d.close()
+	for nap := updateNapMin; ; nap = min(2*nap, updateNapMax) {
+		f := folding{dir: d, uid: effectiveUID(), changes: changes}
+		err := f.run()
+		if f.changes == nil {
+			return nil // whatever else it could not do
+		}
+		if left, err := d.leaveCounted(changes); left {
+			return err
+		}
+		if err != nil {
+			return err
+		}
+		select {
+		case <-time.After(nap):
+		case <-ctx.Done():
+			return &fs.PathError{Op: "lock", Path: filepath.Join(d.path, retainedLockName(f.uid)), Err: ErrLocked}
+		}
+	}
+}
+
+// How long an Update rests before it tries the lock again.
+const (
+	updateNapMin = 100 * time.Microsecond
+	updateNapMax = 5 * time.Millisecond
+)
+
+// leaveCounted leaves changes that only count as a final, unless they are of what
+// the retained file has as something else.
+func (d *directory) leaveCounted(changes *format.Changes) (left bool, err error) {
+	doc, ok := changes.Counted()
+	if !ok {
+		return false, nil
+	}
+	kept, _, err := d.readRetained(effectiveUID())
+	if err == nil && changes.DependOn(kept) {
+		return false, nil
+	}
+	doc.PID = os.Getpid()
+	if err := d.leave(strconv.Itoa(doc.PID), doc); err != nil {
+		return true, err
+	}
+	_ = d.fold(effectiveUID(), nil) // or somebody else will
+	return true, nil
+}
