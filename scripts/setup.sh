@@ -8,6 +8,8 @@ need() { # need COMMAND PACKAGE
 }
 need cc gcc
 need python3 python3
+need shellcheck shellcheck
+need php php-cli
 if [ -z "$missing" ]; then
 	exit 0
 fi
