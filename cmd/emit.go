@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os/signal"
 	"syscall"
 	"time"
@@ -24,6 +25,8 @@ type emitOptions struct {
 	ttl   duration
 	wait  duration
 	quiet bool
+
+	stdin bool // - stands in the place of the name
 }
 
 func newEmit(a *app) *cobra.Command {
@@ -34,17 +37,19 @@ func newEmit(a *app) *cobra.Command {
 		Long: `emit hands values to the host: they are there for serve, watch and cat when the
 script is long gone, whether or not anything runs at that moment. NAME alone
 counts one more; a VALUE, integer or float, is added. A negative one makes a
-gauge of the stat, and so does --set.
+gauge of the stat, and so does --set. In the NAME of what is recorded, {0} is
+where median, 95th, 99th, 100th and mean go; without it they are appended.
 
 Counters stay; gauges and recorded values stay until they are replaced, deleted,
 or their --ttl is over. Options come before NAME, so that a value may be
 negative; a NAME that looks like an option comes after "--".
 
 With - in the place of NAME, lines NAME: VALUE are read from stdin and stored
-together. A line that can't be read is named, and costs no other.
+together. A bad line is reported with its number; the others are stored.
 
-Exit code 0 means stored. It waits for no reader, and for another emit of the
-same user no longer than --wait.`,
+Exit codes: 0 stored, 1 nothing stored, 2 wrong usage, 3 some lines left out;
+--time exits as its command does. emit waits for no reader, and for another emit
+of the same user for --wait at most.`,
 		Example: `  statvent emit jobs.done                     # one more
   statvent emit bytes.copied 51200            # that many more
   statvent emit --set queue.depth 17
@@ -55,13 +60,19 @@ same user no longer than --wait.`,
   producer | statvent emit -                  # many lines NAME: VALUE
   producer | statvent emit --typed -          # lines such as gauge NAME: VALUE
   coproc statvent emit --hold --name nightly -`,
-		Args: cobra.ArbitraryArgs,
+		Args:                  cobra.ArbitraryArgs,
+		DisableFlagsInUseLine: true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			isStdin := len(args) == 1 && args[0] == "-" && cmd.ArgsLenAtDash() != 0
-			if err := opts.check(args, isStdin, cmd.Flags().Changed); err != nil {
+			literal := cmd.ArgsLenAtDash() == 0 // "--" says that none of them is an option, nor stdin
+			opts.stdin = len(args) > 0 && args[0] == "-" && !literal
+			err := opts.checkOptions(cmd.Flags().Changed)
+			if err == nil {
+				err = opts.checkArguments(args, literal)
+			}
+			if err != nil {
 				return usage(cmd, err)
 			}
-			err := a.emit(cmd.Context(), opts, args, isStdin)
+			err = a.emit(cmd.Context(), opts, args)
 			if opts.quiet && err != nil && !errors.As(err, new(exitCode)) {
 				return exitCode(exitFailed)
 			}
@@ -70,20 +81,20 @@ same user no longer than --wait.`,
 	}
 	flags := cmd.Flags()
 	flags.SetInterspersed(false)
-	flags.BoolVar(&opts.set, "set", false, "set a gauge to VALUE")
+	flags.BoolVar(&opts.set, "set", false, "make VALUE the gauge's value")
 	flags.BoolVar(&opts.record, "record", false, "add each VALUE to a distribution")
-	flags.BoolVar(&opts.time, "time", false, "run the command after NAME, record its seconds, and count it under the label failures if it fails; exit as it does")
-	flags.BoolVar(&opts.remove, "delete", false, "delete what scripts and ended programs of this user have left under each NAME")
+	flags.BoolVar(&opts.time, "time", false, "run the command after NAME, record its seconds, count a failure under the label failures, exit as it does")
+	flags.BoolVar(&opts.remove, "delete", false, "delete each NAME: what scripts and ended programs of this user have left")
 	flags.BoolVar(&opts.typed, "typed", false, "read lines KIND NAME: VALUE, of the kinds counter, gauge and sample")
-	flags.BoolVar(&opts.hold, "hold", false, "publish what is read as a program does, until stdin ends; then counters stay, and gauges go")
-	flags.StringVar(&opts.name, "name", "", "`name` of the pipe of --hold, in place of the pid")
-	flags.Var(&opts.ttl, "ttl", "`time` after which the stat is gone, such as 90s, 1h or 7d")
-	flags.Var(&opts.wait, "wait", "`time` to wait for others who store something for the same user")
-	flags.BoolVarP(&opts.quiet, "quiet", "q", false, "say nothing if it can't be stored")
+	flags.BoolVar(&opts.hold, "hold", false, "be a live source until stdin ends; then counters stay, and gauges go")
+	flags.StringVar(&opts.name, "name", "", "`name` of the source, in place of the pid (with --hold)")
+	flags.Var(&opts.ttl, "ttl", "`time` until the stat is deleted, such as 90s, 1h or 7d; without it, it stays")
+	flags.Var(&opts.wait, "wait", "`time` to wait for another emit of the same user")
+	flags.BoolVarP(&opts.quiet, "quiet", "q", false, "don't say why nothing is stored")
 	return cmd
 }
 
-// A duration is a flag's.
+// A duration is the value of a flag: a time greater than zero.
 type duration time.Duration
 
 func (d *duration) String() string {
@@ -115,8 +126,8 @@ func (o *emitOptions) verb() emit.Verb {
 	}
 }
 
-// check says what is wrong with the command line.
-func (o *emitOptions) check(args []string, isStdin bool, given func(flag string) bool) error {
+// checkOptions says which options don't go together.
+func (o *emitOptions) checkOptions(given func(flag string) bool) error {
 	verbs := 0
 	for _, one := range []bool{o.set, o.record, o.time, o.remove, o.typed} {
 		if one {
@@ -125,29 +136,51 @@ func (o *emitOptions) check(args []string, isStdin bool, given func(flag string)
 	}
 	switch {
 	case verbs > 1:
-		return errors.New("only one of --set, --record, --time, --delete and --typed can be done at a time")
+		return errors.New("only one of --set, --record, --time, --delete and --typed may be given")
 	case o.hold && (given("ttl") || given("wait")):
 		return errors.New("--hold keeps its stats for as long as it runs: it takes neither --ttl nor --wait")
 	case !o.hold && given("name"):
-		return errors.New("--name names the pipe of --hold")
-	case (o.hold || o.typed) && (!isStdin || o.time || o.remove):
-		return errors.New("--hold and --typed read lines from stdin: they take - and nothing else")
-	case isStdin && (o.time || o.remove):
-		return errors.New("--time and --delete take a name, and don't read stdin")
+		return errors.New("--name names the source of --hold")
 	case o.remove && given("ttl"):
 		return errors.New("what is deleted takes no --ttl")
-	case len(args) == 0:
-		return errors.New("a name is missing")
-	case isStdin || o.remove:
+	case o.hold && !o.stdin:
+		return errors.New("--hold reads lines from stdin: its only argument is -")
+	case o.typed && !o.stdin:
+		return errors.New("--typed reads lines from stdin: its only argument is -")
+	case o.stdin && (o.time || o.remove):
+		return errors.New("--time and --delete take a name, and don't read stdin")
+	}
+	return nil
+}
+
+// checkArguments says what is wrong with the name and what follows it.
+func (o *emitOptions) checkArguments(args []string, literal bool) error {
+	if len(args) == 0 {
+		return errors.New("the name is missing")
+	}
+	if err := format.CheckName(args[0]); err != nil {
+		return err
+	}
+	if o.time {
+		if len(o.command(args)) == 0 {
+			return errors.New("--time takes a name and a command: statvent emit --time NAME -- COMMAND")
+		}
 		return nil
-	case o.time && len(o.command(args)) == 0:
-		return fmt.Errorf("the command to time is missing: --time %s -- COMMAND", args[0])
-	case o.set && len(args) != 2:
-		return fmt.Errorf("--set takes a name and one value, and got %q", args)
-	case o.record && len(args) < 2:
-		return errors.New("--record takes a name and one value or more")
-	case !o.record && !o.time && len(args) > 2:
-		return fmt.Errorf("a name and one value are taken, and %q is one too many; options come before the name", args[2])
+	}
+	for _, arg := range args[1:] {
+		if _, err := format.ParseValue(arg); err != nil && len(arg) > 1 && arg[0] == '-' && !literal {
+			return fmt.Errorf("%s comes after the name, and options come before it", arg)
+		}
+	}
+	switch {
+	case o.remove:
+		return nil
+	case o.stdin && len(args) > 1:
+		return errors.New(`- reads lines from stdin and takes no value; a stat of that name comes after "--"`)
+	case (o.set || o.record) && len(args) == 1:
+		return fmt.Errorf("the value of %s is missing", args[0])
+	case !o.record && len(args) > 2:
+		return fmt.Errorf("%s takes one value, and %q is one too many", args[0], args[2])
 	}
 	return nil
 }
@@ -161,76 +194,89 @@ func (o *emitOptions) command(args []string) []string {
 	return command
 }
 
-func (a *app) emit(ctx context.Context, opts emitOptions, args []string, isStdin bool) error {
+func (a *app) emit(ctx context.Context, opts emitOptions, args []string) error {
 	if opts.hold {
 		return a.emitLive(ctx, opts)
 	}
 	changes := &format.Changes{TTL: time.Duration(opts.ttl)}
 	switch {
-	case isStdin:
+	case opts.stdin:
 		return a.emitLines(ctx, opts, changes)
 	case opts.time:
 		return a.emitTiming(ctx, opts, changes, args[0], opts.command(args))
 	case opts.remove:
 		for _, name := range args {
-			if err := emit.CheckName(name); err != nil {
-				return err
-			}
 			changes.Delete(name)
 		}
+		return a.store(ctx, opts, changes)
 	default:
-		values := args[1:]
-		if len(values) == 0 {
-			values = []string{"1"}
+		return a.emitValues(ctx, opts, changes, args[0], args[1:])
+	}
+}
+
+// emitValues stores values of the command line.
+func (a *app) emitValues(ctx context.Context, opts emitOptions, changes *format.Changes, name string, values []string) error {
+	if len(values) == 0 {
+		values = []string{"1"}
+	}
+	for _, text := range values {
+		v, err := format.ParseValue(text)
+		if err != nil {
+			err = fmt.Errorf("%s: %w", name, err)
+		} else {
+			err = opts.verb().Apply(changes, name, v)
 		}
-		for _, text := range values {
-			v, err := format.ParseValue(text)
-			if err == nil {
-				err = opts.verb().Apply(changes, args[0], v)
-			}
-			if err != nil {
-				return fmt.Errorf("nothing is stored: %w", err)
-			}
+		if err != nil {
+			return fmt.Errorf("nothing is stored: %w", err)
 		}
 	}
 	return a.store(ctx, opts, changes)
 }
 
+// store makes the changes. Its error is one line that says all.
 func (a *app) store(ctx context.Context, opts emitOptions, changes *format.Changes) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Duration(opts.wait))
 	defer cancel()
 	changes.At = time.Now()
 	err := pipes.Update(ctx, a.config.PipeDir, changes)
-	if errors.Is(err, pipes.ErrLocked) {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, pipes.ErrLocked):
 		return fmt.Errorf("nothing is stored after %v: %w", time.Duration(opts.wait), err)
-	}
-	if err != nil {
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("nothing is stored: %s can't be written: %w", a.config.PipeDir, fs.ErrPermission)
+	default:
 		return fmt.Errorf("nothing is stored: %w", err)
 	}
-	return nil
 }
 
 // emitLines stores what is read from stdin.
 func (a *app) emitLines(ctx context.Context, opts emitOptions, changes *format.Changes) error {
-	good, err := a.readLines(opts, changes)
-	if good > 0 {
-		if err := a.store(ctx, opts, changes); err != nil {
-			return err
-		}
+	good, bad, err := a.readLines(opts, changes)
+	switch {
+	case good == 0 && err != nil:
+		return fmt.Errorf("nothing is stored: stdin can't be read: %w", err)
+	case good == 0 && bad > 0:
+		return fmt.Errorf("nothing is stored: none of %d lines could be read", bad)
+	case good == 0:
+		return nil
 	}
-	return err
+	if err := a.store(ctx, opts, changes); err != nil {
+		return err
+	}
+	return a.leftOut(opts, bad, err)
 }
 
 // readLines applies the lines of stdin to a target, says which it can't, and
-// returns how many it could.
-func (a *app) readLines(opts emitOptions, target emit.Target) (good int, err error) {
-	each := func(line string) error { return opts.verb().Line(target, line) }
+// returns how many there were of both. Its error is that of stdin.
+func (a *app) readLines(opts emitOptions, target emit.Target) (good, bad int, err error) {
+	apply := func(line string) error { return opts.verb().Line(target, line) }
 	if opts.typed {
-		each = func(line string) error { return emit.TypedLine(target, line) }
+		apply = func(line string) error { return emit.TypedLine(target, line) }
 	}
 	const named = 20
-	bad := 0
-	good, err = emit.ReadLines(a.streams.In, each, func(number int, err error) {
+	good, err = emit.ReadLines(a.streams.In, apply, func(number int, err error) {
 		if bad++; bad <= named && !opts.quiet {
 			a.streams.Warn("line %d is left out: %v", number, err)
 		}
@@ -238,23 +284,25 @@ func (a *app) readLines(opts emitOptions, target emit.Target) (good int, err err
 	if bad > named && !opts.quiet {
 		a.streams.Warn("%d more lines are left out", bad-named)
 	}
-	if err != nil {
-		return good, fmt.Errorf("stdin could not be read to its end: %w", err)
+	return good, bad, err
+}
+
+// leftOut ends a command that has done what it could with stdin.
+func (a *app) leftOut(opts emitOptions, bad int, err error) error {
+	if err != nil && !opts.quiet {
+		a.streams.Warn("stdin can't be read to its end, and what follows is left out: %v", err)
 	}
-	if bad > 0 {
-		return good, errPartial
+	if err != nil || bad > 0 {
+		return errPartial
 	}
-	return good, nil
+	return nil
 }
 
 // emitTiming runs a command and stores how long it took.
 func (a *app) emitTiming(ctx context.Context, opts emitOptions, changes *format.Changes, name string, command []string) error {
-	if err := emit.CheckName(name); err != nil {
-		return err
-	}
 	timing, err := emit.Time(command)
-	if err != nil && !opts.quiet {
-		a.streams.Error(err)
+	if err != nil {
+		a.streams.Error(err) // about the command, so also with --quiet
 	}
 	failures := int64(0)
 	if timing.Status != 0 {
@@ -275,7 +323,7 @@ func (a *app) emitTiming(ctx context.Context, opts emitOptions, changes *format.
 }
 
 // emitLive publishes what is read from stdin until that ends, or a signal comes.
-func (a *app) emitLive(ctx context.Context, opts emitOptions) (err error) {
+func (a *app) emitLive(ctx context.Context, opts emitOptions) error {
 	ctx, stop := signal.NotifyContext(ctx, emit.Heeded(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)...)
 	defer stop()
 	registry := statvent.NewRegistry()
@@ -286,8 +334,8 @@ func (a *app) emitLive(ctx context.Context, opts emitOptions) (err error) {
 	}
 	ended := make(chan error, 1)
 	go func() {
-		_, err := a.readLines(opts, emit.Live(registry))
-		ended <- err
+		_, bad, err := a.readLines(opts, emit.Live(registry))
+		ended <- a.leftOut(opts, bad, err)
 	}()
 	select {
 	case err = <-ended:

@@ -86,11 +86,11 @@ brings them together, and serves or prints them.
 
 What configs/statvent.yaml lists can also be set by an environment variable
 (--pipe-dir by STATVENT_PIPE_DIR) or in a file (pipe_dir),
-~/.config/statvent/statvent.yaml or /etc/statvent/statvent.yaml. The option wins over the variable, the variable
-over the file.
+~/.config/statvent/statvent.yaml or /etc/statvent/statvent.yaml. The option wins
+over the variable, the variable over the file.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done in part: some sources could
-not be read, or some lines not be stored (the others were printed, or stored).`,
+not be read, or some lines could not be stored (the others were printed, or stored).`,
 		Example: `  statvent serve           # all processes together at http://127.0.0.1:7828/stats
   statvent list            # who publishes
   statvent watch 'app.*'   # live, with rates

@@ -176,7 +176,7 @@ func TestExampleThatTakesLong(t *testing.T) {
 	d := newDesk(t, "fetch", "load")
 	seen := filepath.Join(t.TempDir(), "seen")
 	d.install(t, "transform", "#!/bin/sh\nuntil statvent cat nightly 2>/dev/null | grep -q steps; do :; done\nstatvent list -o plain >"+seen)
-	script := d.install(t, "nightly", exampleWith(t, "bash", "coproc"))
+	script := d.install(t, "nightly", exampleWith(t, "bash", "nightly.steps"))
 	if code := d.run(t, script); code != 0 {
 		t.Errorf("exit code %d", code)
 	}
@@ -191,7 +191,7 @@ func TestExampleInPHP(t *testing.T) {
 	php := lookup(t, "php")
 	d := newDesk(t)
 	fifo := filepath.Join(t.TempDir(), "shop.fifo")
-	paste := func(example string) string { return strings.ReplaceAll(example, "/run/shop.fifo", fifo) }
+	paste := func(example string) string { return strings.ReplaceAll(example, "/run/shop/stats.fifo", fifo) }
 	requests := d.install(t, "requests.php", paste(exampleWith(t, "php", "shop.requests")))
 
 	// With exec it is emit that gets the signal when the test ends.

@@ -188,7 +188,7 @@ func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
 		errs = append(errs, fmt.Errorf("%s: "+format, append([]any{origin(key)}, args...)...))
 	}
 	duration := func(key string) time.Duration {
-		d, err := parseDuration(v.GetString(key))
+		d, err := parseTimeout(v.GetString(key))
 		if err != nil {
 			fail(key, "%w", err)
 		}
@@ -242,8 +242,8 @@ func defaultStateDir() string {
 	return ""
 }
 
-// parseDuration reads a time that is greater than zero and at most a day.
-func parseDuration(s string) (time.Duration, error) {
+// parseTimeout reads a time that is greater than zero and at most a day.
+func parseTimeout(s string) (time.Duration, error) {
 	d, err := ParseDuration(s)
 	if err == nil && (d <= 0 || d > 24*time.Hour) {
 		err = fmt.Errorf("%q is not a time between 0 and 24h", s)
@@ -264,5 +264,5 @@ func ParseDuration(s string) (time.Duration, error) {
 	if d := n * float64(unit); err == nil && math.Abs(d) < math.MaxInt64 {
 		return time.Duration(d), nil
 	}
-	return 0, fmt.Errorf("%q is no time, such as 500ms, 1s or 2m", s)
+	return 0, fmt.Errorf("%q is not a time, such as 90s, 15m, 1h or 7d", s)
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -192,13 +193,13 @@ func TestShippedFileIsTheDefaults(t *testing.T) {
 func TestParseDuration(t *testing.T) {
 	good := func(s string, want time.Duration) {
 		t.Helper()
-		if got, err := parseDuration(s); err != nil || got != want {
+		if got, err := parseTimeout(s); err != nil || got != want {
 			t.Errorf("%q: got %v, %v, want %v", s, got, err, want)
 		}
 	}
 	bad := func(s string) {
 		t.Helper()
-		if got, err := parseDuration(s); err == nil {
+		if got, err := parseTimeout(s); err == nil {
 			t.Errorf("%q: got %v, want an error", s, got)
 		}
 	}
@@ -215,4 +216,75 @@ func TestParseDuration(t *testing.T) {
 	bad("1e300")
 	bad("nan")
 	bad("inf")
+}
+
+// What isn't bounded to a day may be days.
+func TestParseDurationOfAnyLength(t *testing.T) {
+	const day = 24 * time.Hour
+	good := func(s string, want time.Duration) {
+		t.Helper()
+		if got, err := ParseDuration(s); err != nil || got != want {
+			t.Errorf("%q: got %v, %v, want %v", s, got, err, want)
+		}
+	}
+	bad := func(s string) {
+		t.Helper()
+		if got, err := ParseDuration(s); err == nil || got != 0 || !strings.Contains(err.Error(), strconv.Quote(s)) {
+			t.Errorf("%q: got %v, %v, want an error that says so", s, got, err)
+		}
+	}
+	good("500ms", 500*time.Millisecond)
+	good("2m", 2*time.Minute)
+	good("1h30m", 90*time.Minute)
+	good("48h", 2*day)
+	good("1.5h", 90*time.Minute)
+	good("1", time.Second)
+	good("0.25", 250*time.Millisecond)
+	good("1e3", 1000*time.Second)
+	good("86400", day)
+	good("1d", day)
+	good("7d", 7*day)
+	good("0.5d", 12*time.Hour)
+	good("1e2d", 100*day)
+	good("106751d", 106751*day) // the last whole day that there is
+	good("9223372036", 9223372036*time.Second)
+
+	// It is the caller who refuses these.
+	good("0", 0)
+	good("0d", 0)
+	good("-1", -time.Second)
+	good("-1d", -day)
+	good("-90s", -90*time.Second)
+
+	bad("")
+	bad(" ")
+	bad("d")
+	bad("soon")
+	bad("day")
+	bad("1 d")
+	bad(" 1d")
+	bad("1D")
+	bad("1dd")
+	bad("1sd")
+	bad("1d12h")
+	bad("1w")
+	bad("s")
+	bad("nan")
+	bad("nand")
+	bad("inf")
+	bad("-inf")
+	bad("infd")
+	bad("1e300")
+	bad("106752d")
+	bad("-106752d")
+	bad("9223372037")
+	bad("1e999d")
+	bad("2562048h")
+
+	if got, err := parseTimeout("1d"); err != nil || got != day {
+		t.Errorf("a key of a day: got %v, %v", got, err)
+	}
+	if got, err := parseTimeout("1.1d"); err == nil || !strings.Contains(err.Error(), "24h") {
+		t.Errorf("a key of more than a day: got %v, %v", got, err)
+	}
 }

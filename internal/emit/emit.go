@@ -3,7 +3,6 @@
 package emit
 
 import (
-	"errors"
 	"fmt"
 	"strings"
 
@@ -58,13 +57,13 @@ const (
 	Record
 )
 
-// Apply does it to the stat of that name. It refuses names and values that would
-// be of no use to anybody: an infinite sum stays infinite.
+// Apply does what the verb says to the stat of that name. It refuses names that
+// nobody could find again, and values that are not finite: a sum would stay so.
 func (verb Verb) Apply(t Target, name string, v format.Value) error {
-	if err := CheckName(name); err != nil {
+	if err := format.CheckName(name); err != nil {
 		return err
 	}
-	if f := v.Float64(); f-f != 0 {
+	if !v.IsFinite() {
 		return fmt.Errorf("%s: %s is not a finite number", name, v)
 	}
 	switch verb {
@@ -74,14 +73,6 @@ func (verb Verb) Apply(t Target, name string, v format.Value) error {
 		t.Record(name, v)
 	default:
 		t.Increment(name, v)
-	}
-	return nil
-}
-
-// CheckName says what is wrong with the name of a stat.
-func CheckName(name string) error {
-	if format.CleanName(name) == "" {
-		return errors.New("the name is empty")
 	}
 	return nil
 }
@@ -98,17 +89,20 @@ func (verb Verb) Line(t Target, line string) error {
 // TypedLine applies a line of the typed format that holds a value: KIND NAME:
 // VALUE.
 func TypedLine(t Target, line string) error {
-	keyword, rest, _ := strings.Cut(line, " ")
-	verb, known := map[string]Verb{"counter": Increment, "gauge": Set, "sample": Record}[keyword]
+	keyword, rest, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
+	verb, known := typedVerbs[keyword]
 	if !known {
-		return fmt.Errorf("it begins with %q, which is none of counter, gauge, sample", keyword)
+		return fmt.Errorf("%q is not counter, gauge or sample", keyword)
 	}
 	name, v, err := format.ParseLine(rest)
 	if err != nil {
 		return err
 	}
 	if verb == Increment && v.Float64() < 0 {
-		return fmt.Errorf("the counter %s can't be decremented", name)
+		return fmt.Errorf("counter %s: %s is negative, as only a gauge can be", name, v)
 	}
 	return verb.Apply(t, name, v)
 }
+
+// typedVerbs are the keywords of lines that hold a value.
+var typedVerbs = map[string]Verb{"counter": Increment, "gauge": Set, "sample": Record}

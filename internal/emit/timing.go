@@ -27,14 +27,16 @@ func Time(command []string) (Timing, error) {
 	signal.Notify(signals, Heeded(passedOn...)...)
 	defer signal.Stop(signals)
 
-	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
-	start := time.Now()
-	if err := cmd.Start(); err != nil {
+	begin := time.Now()
+	cmd, err := startCommand(command)
+	if err != nil {
 		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
 			return Timing{Status: 127}, fmt.Errorf("%s: command not found", command[0])
 		}
-		return Timing{Status: 126}, err
+		if pathErr := new(fs.PathError); errors.As(err, &pathErr) {
+			err = pathErr.Err
+		}
+		return Timing{Status: 126}, fmt.Errorf("%s: %w", command[0], err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
@@ -45,7 +47,7 @@ func Time(command []string) (Timing, error) {
 				_ = cmd.Process.Signal(s) // unless it has ended just now
 			}
 		case err := <-ended:
-			timing := Timing{Took: time.Since(start), Status: cmd.ProcessState.ExitCode()}
+			timing := Timing{Took: time.Since(begin), Status: cmd.ProcessState.ExitCode()}
 			if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 				timing.Status = 128 + int(status.Signal())
 			}
@@ -57,8 +59,23 @@ func Time(command []string) (Timing, error) {
 	}
 }
 
+// startCommand starts a command; one that is a script without a first line that says whose
+// it is is the shell's, as for the shell itself.
+func startCommand(command []string) (*exec.Cmd, error) {
+	try := func(command []string) (*exec.Cmd, error) {
+		cmd := exec.Command(command[0], command[1:]...)
+		cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+		return cmd, cmd.Start()
+	}
+	cmd, err := try(command)
+	if errors.Is(err, syscall.ENOEXEC) {
+		return try(append([]string{"/bin/sh", cmd.Path}, command[1:]...))
+	}
+	return cmd, err
+}
+
 // Heeded returns the signals that this process was not started to ignore, as it is
-// under nohup.
+// under nohup. Go knows that of SIGHUP and SIGINT only.
 func Heeded(signals ...os.Signal) []os.Signal {
 	var heeded []os.Signal
 	for _, s := range signals {

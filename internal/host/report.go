@@ -114,12 +114,12 @@ func describeEmitted(emitted map[string]format.Emitted, now time.Time) *Emitted 
 	if len(emitted) == 0 {
 		return nil
 	}
-	var newest, oldest time.Time
+	newest, oldest := time.Time{}, now
 	for _, e := range emitted {
-		if newest.IsZero() || e.At.After(newest) {
+		if e.At.After(newest) {
 			newest = e.At
 		}
-		if oldest.IsZero() || e.At.Before(oldest) {
+		if e.At.Before(oldest) && !e.At.IsZero() {
 			oldest = e.At
 		}
 	}

@@ -140,3 +140,74 @@ func TestHasPublishers(t *testing.T) {
 	is(true, pipes.Source{Kind: pipes.PlainSource, State: pipes.Unresponsive}, ended)
 	is(true, pipes.Source{Kind: pipes.TypedSource, State: pipes.Stale})
 }
+
+func TestEmittedOfASource(t *testing.T) {
+	// is takes how long ago each stat was changed.
+	is := func(want *Emitted, ages ...time.Duration) {
+		t.Helper()
+		emitted := make(map[string]format.Emitted)
+		for i, age := range ages {
+			emitted[string(rune('a'+i))] = format.Emitted{At: collected.Add(-age)}
+		}
+		got := describe(t, pipes.Source{Kind: pipes.RetainedSource, State: pipes.Retained, Emitted: emitted}).Emitted
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%v: got %+v, want %+v", ages, got, want)
+		}
+	}
+	is(nil)
+	is(&Emitted{1, 5, 5}, 5*time.Second)
+	is(&Emitted{1, 0, 0}, 0)
+	is(&Emitted{1, 1.235, 1.235}, 1234567*time.Microsecond)
+	is(&Emitted{2, 1, 60}, time.Minute, time.Second)
+	is(&Emitted{4, 0.5, 86400}, time.Hour, 24*time.Hour, 500*time.Millisecond, time.Minute)
+	is(&Emitted{3, 60, 60}, time.Minute, time.Minute, time.Minute)
+	is(&Emitted{2, 0, 7}, -time.Hour, 7*time.Second) // a clock that was set back
+	is(&Emitted{1, 1_700_000_000.25, 1_700_000_000.25}, time.Duration(collected.UnixNano()))
+
+	if got := describe(t, pipes.Source{Kind: pipes.RetainedSource, State: pipes.Retained}).Emitted; got != nil {
+		t.Errorf("without any: got %+v", got)
+	}
+	// Until when a stat is kept is another matter.
+	kept := format.Emitted{At: collected.Add(-time.Second), Expires: collected.Add(time.Hour)}
+	got := describe(t, pipes.Source{Emitted: map[string]format.Emitted{"a": kept}}).Emitted
+	if want := (&Emitted{1, 1, 1}); !reflect.DeepEqual(got, want) {
+		t.Errorf("of one that expires: got %+v, want %+v", got, want)
+	}
+}
+
+func TestEmittedInJSON(t *testing.T) {
+	is := func(s Source, want string) {
+		t.Helper()
+		text, err := json.Marshal(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fields map[string]json.RawMessage
+		if err := json.Unmarshal(text, &fields); err != nil {
+			t.Fatal(err)
+		}
+		if got := string(fields["emitted"]); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	is(Source{}, "")
+	is(Source{Emitted: &Emitted{2, 0.5, 86400}}, `{"stats":2,"newest_age_seconds":0.5,"oldest_age_seconds":86400}`)
+	is(Source{Emitted: &Emitted{1, 0, 0}}, `{"stats":1,"newest_age_seconds":0,"oldest_age_seconds":0}`)
+}
+
+// What a script has left was published by somebody.
+func TestHasPublishersWhereScriptsLeftSomething(t *testing.T) {
+	retained := pipes.Source{Kind: pipes.RetainedSource, State: pipes.Retained}
+	ofScript := retained
+	ofScript.Emitted = map[string]format.Emitted{"a": {At: collected}}
+	is := func(want bool, sources ...pipes.Source) {
+		t.Helper()
+		if got := HasPublishers(&pipes.Collection{Sources: sources}); got != want {
+			t.Errorf("%v: got %v", sources, got)
+		}
+	}
+	is(true, ofScript)
+	is(true, retained, ofScript)
+	retained.Emitted = map[string]format.Emitted{}
+	is(false, retained)
+}

@@ -285,3 +285,43 @@ func TestFormatRate(t *testing.T) {
 	is(-2.5, "-2.5")
 	is(0.00001234, "1.23e-05")
 }
+
+// The note says what scripts have left, unless something is wrong.
+func TestReportTableOfScripts(t *testing.T) {
+	zero := 0.0
+	retained := func(uid string, e *host.Emitted) host.Source {
+		return host.Source{Name: "retained-" + uid, Kind: pipes.RetainedSource, User: "www", State: pipes.Retained, Stats: 4, ValuesAge: &zero, Emitted: e}
+	}
+	failed := retained("7", &host.Emitted{Stats: 1, NewestAge: 5, OldestAge: 5})
+	failed.State, failed.Error = pipes.Failed, "it is torn"
+	skipped := retained("8", &host.Emitted{Stats: 1, NewestAge: 5, OldestAge: 5})
+	skipped.Skipped = 2
+	report := &host.Report{Sources: []host.Source{
+		retained("0", nil),
+		retained("1", &host.Emitted{Stats: 1, NewestAge: 5.9, OldestAge: 5.9}),
+		retained("2", &host.Emitted{Stats: 1}),
+		retained("3", &host.Emitted{Stats: 2, NewestAge: 59, OldestAge: 60}),
+		retained("4", &host.Emitted{Stats: 3, NewestAge: 3600, OldestAge: 7199}), // the same to the hour
+		retained("5", &host.Emitted{Stats: 100, NewestAge: 0.2, OldestAge: 864000}),
+		failed,
+		skipped,
+	}}
+	s, out, _ := buffers()
+	if err := s.PrintReport("table", report); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.TrimPrefix(`
+SOURCE      PID  USER  AGE  STATS  STATE     COMMAND  NOTE
+retained-0    -  www     -      4  retained  -
+retained-1    -  www     -      4  retained  -        1 stat of a script, 5s old
+retained-2    -  www     -      4  retained  -        1 stat of a script, 0s old
+retained-3    -  www     -      4  retained  -        2 stats of scripts, 59s to 1m old
+retained-4    -  www     -      4  retained  -        3 stats of scripts, 1h old
+retained-5    -  www     -      4  retained  -        100 stats of scripts, 0s to 10d old
+retained-7    -  www     -      4  failed    -        it is torn
+retained-8    -  www     -      4  retained  -        2 lines skipped
+`, "\n")
+	if got := out.String(); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}

@@ -1,6 +1,8 @@
 package format
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -19,7 +21,7 @@ type Changes struct {
 
 // scalarChange is what all changes of a counter or gauge together come to.
 type scalarChange struct {
-	replaces bool // what was there before is dropped
+	replaces bool // what was there before is forgotten
 	deletes  bool // and nothing takes its place
 	gauge    bool // was set or decremented
 	sum      Sum
@@ -30,7 +32,7 @@ type distributionChange struct {
 	deletes  bool
 	count    int64
 	sum      Sum
-	window   []Value // the last keptSamples
+	window   []Value // the last ones, keptSamples or somewhat more
 }
 
 // keptSamples is how many recorded values of scripts are kept of one name.
@@ -93,9 +95,9 @@ func (c *Changes) distribution(name string) *distributionChange {
 }
 
 // Counted returns the changes as what a process that has ended has counted, which
-// can be added to what is kept at any time and in any order. It says false if
-// they are more than that.
-func (c *Changes) Counted() (*Document, bool) {
+// can be added to what is kept at any time and in any order; ok is false if they do
+// more than count.
+func (c *Changes) Counted() (doc *Document, ok bool) {
 	for _, change := range c.scalars {
 		if change.replaces || change.gauge {
 			return nil, false
@@ -104,9 +106,8 @@ func (c *Changes) Counted() (*Document, bool) {
 	if len(c.distributions) > 0 || c.TTL != 0 {
 		return nil, false
 	}
-	doc := &Document{Snapshot: &Snapshot{Ended: true}}
-	c.Apply(doc)
-	return doc, true
+	doc = &Document{Snapshot: &Snapshot{Ended: true}}
+	return doc, c.Apply(doc) == nil
 }
 
 // DependOn tells whether a change is of a stat that the document has as something
@@ -121,9 +122,14 @@ func (c *Changes) DependOn(doc *Document) bool {
 	return false
 }
 
+// ErrInfinite is the error of a change that would make a value infinite, which
+// nothing could make finite again.
+var ErrInfinite = errors.New("would become infinite")
+
 // Apply makes the changes to a document. The snapshot that it had stays as it is,
-// and a new one takes its place.
-func (c *Changes) Apply(doc *Document) {
+// and a new one takes its place. With an error, which wraps ErrInfinite, none of
+// the changes is made.
+func (c *Changes) Apply(doc *Document) error {
 	result := *doc.Snapshot
 	result.Stats = nil
 	scalars, distributions := make(map[string][]Stat), make(map[string][]Stat) // as they were
@@ -144,6 +150,11 @@ func (c *Changes) Apply(doc *Document) {
 	for name, change := range c.distributions {
 		changed = append(changed, change.apply(name, distributions[name])...)
 	}
+	for _, stat := range changed {
+		if stat.Kind != Distribution && !stat.Value.IsFinite() {
+			return fmt.Errorf("%s %w", stat.Name, ErrInfinite)
+		}
+	}
 	result.Stats = append(result.Stats, changed...)
 	result.Sort()
 	doc.Snapshot = &result
@@ -154,6 +165,7 @@ func (c *Changes) Apply(doc *Document) {
 		emitted[stat.Name] = c.emitted()
 	}
 	doc.Emitted = emitted
+	return nil
 }
 
 func (c *Changes) emitted() Emitted {

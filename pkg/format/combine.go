@@ -170,7 +170,7 @@ func (m *merged) pool(s *Samples) {
 		m.dist = &Samples{}
 	}
 	m.count.Add(Int(s.Count))
-	if s.Sum.isFinite() {
+	if s.Sum.IsFinite() {
 		m.distSum.Add(s.Sum)
 	}
 	m.dist.Window = append(m.dist.Window, s.Window...)

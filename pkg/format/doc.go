@@ -1,5 +1,6 @@
 // Package format holds what statvent's programs say to each other: the model
-// of stats (Value, Stat, Samples, Snapshot), their arithmetic (Sum, Combine)
+// of stats (Value, Stat, Samples, Snapshot), their arithmetic (Sum, Combine),
+// what is kept of those that have ended (Document, Fold) and done to it (Changes),
 // and the formats that a snapshot travels in, one file for each.
 //
 // The plain format is a line a stat, "NAME: VALUE\n", and nothing else; it is

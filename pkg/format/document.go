@@ -17,8 +17,8 @@ type Document struct {
 	Emitted map[string]Emitted
 }
 
-// Emitted says when a script changed a stat the last time, and until when that
-// holds.
+// Emitted says when a script last changed the stats of a name, and when they
+// expire.
 type Emitted struct {
 	At      time.Time
 	Expires time.Time // zero means never
@@ -45,8 +45,8 @@ func (d *Document) Unexpired(now time.Time) *Document {
 	return &left
 }
 
-// Fold returns the document with what processes counted that have ended added:
-// see the function Fold.
+// Fold returns the document with the counts of ended processes added: see the
+// function Fold.
 func (d *Document) Fold(ended ...*Document) *Document {
 	folded := *d
 	folded.Emitted = make(map[string]Emitted, len(d.Emitted))

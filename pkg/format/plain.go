@@ -29,8 +29,11 @@ func ParseLine(line string) (name string, v Value, err error) {
 	if !ok {
 		return "", Value{}, fmt.Errorf("%q has no colon between a name and a number", line)
 	}
-	v, err = ParseValue(value)
-	return strings.Trim(left, blanks), v, err
+	name = strings.Trim(left, blanks)
+	if v, err = ParseValue(value); err != nil {
+		err = fmt.Errorf("%s: %w", name, err)
+	}
+	return name, v, err
 }
 
 // A PlainParser reads the plain format. It is an io.Writer: write the text in

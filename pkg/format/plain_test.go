@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -439,4 +440,71 @@ func FuzzPlain(f *testing.F) {
 			t.Errorf("written and read again: got %q, want %q", got, want)
 		}
 	})
+}
+
+func TestParseLine(t *testing.T) {
+	// A PlainParser must read the same in the line.
+	check := func(line string, want ...Stat) {
+		t.Helper()
+		var p PlainParser
+		if err := write(&p, []byte(line+"\n"), onePiece); err != nil {
+			t.Fatal(err)
+		}
+		if stats := p.Snapshot().Stats; len(stats) != len(want) ||
+			len(want) > 0 && (stats[0].Name != want[0].Name || !sameValue(stats[0].Value, want[0].Value)) {
+			t.Errorf("%q: a PlainParser reads %+v, want %+v", line, stats, want)
+		}
+	}
+	good := func(line, name string, v Value) {
+		t.Helper()
+		gotName, got, err := ParseLine(line)
+		if err != nil || gotName != name || !sameValue(got, v) {
+			t.Errorf("%q: got %q, %s, %v, want %q, %s", line, gotName, got, err, name, v)
+		}
+		check(line, Stat{Name: name, Value: v})
+	}
+	bad := func(line, reason string) {
+		t.Helper()
+		if name, v, err := ParseLine(line); err == nil || !strings.Contains(err.Error(), reason) {
+			t.Errorf("%q: got %q, %s, %v, want an error that says %q", line, name, v, err, reason)
+		}
+		check(line)
+	}
+	good("a: 1", "a", Int(1))
+	good("a.b.c.d: 42", "a.b.c.d", Int(42))
+	good("My Nice Stat: 123.45", "My Nice Stat", Float(123.45))
+	good("a:1", "a", Int(1))
+	good("a: -1", "a", Int(-1))
+	good("a: +1", "a", Int(1))
+	good("a: 1.0", "a", Float(1))
+	good("a: 1e3", "a", Float(1000))
+	good("a: 9007199254740993", "a", Int(9007199254740993))
+	good("a: 9223372036854775808", "a", Float(9223372036854775808))
+	good("a: inf", "a", Float(inf))
+	good("a: -Infinity", "a", Float(-inf))
+	good("a: 1e999", "a", Float(inf))
+	good("a: nan", "a", Float(math.NaN()))
+	good(" \ta b\t :\v 1 \r", "a b", Int(1))
+	good("a: b:: 1", "a: b:", Int(1))
+	good("a\rb: 1", "a\rb", Int(1))
+	good(": 1", "", Int(1))
+	good(" : 1", "", Int(1))
+	good("\xff\x00: 1", "\xff\x00", Int(1))
+	good("a\u00a0: 1", "a\u00a0", Int(1)) // no blank of the format
+
+	bad("", "no colon")
+	bad(" ", "no colon")
+	bad("a", "no colon")
+	bad("a 1", `"a 1"`)
+	bad("a\x1b[2J", `\x1b`)
+	bad(":", "not a number")
+	bad("a:", "not a number")
+	bad("a: ", "not a number")
+	bad("a: b", `"b"`)
+	bad("a: 1 2", "not a number")
+	bad("a: 1,5", "not a number")
+	bad("a: 0x1", "not a number")
+	bad("a: 1_000", "not a number")
+	bad("a: 1\u00a0", "not a number")
+	bad("a: 1:", "not a number")
 }

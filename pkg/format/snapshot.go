@@ -72,7 +72,7 @@ func (s *Snapshot) Lookup(name string) (Value, bool) {
 func (s Stat) isSound(part bool) bool {
 	switch s.Kind {
 	case Counter:
-		return s.Value.isFinite() && (part || s.Value.Float64() >= 0)
+		return s.Value.IsFinite() && (part || s.Value.Float64() >= 0)
 	case Distribution:
 		return s.Dist.Count >= 0
 	default:

@@ -277,7 +277,7 @@ func (d *openedDocument) line(keyword, rest string, v Value, ok bool) (stat bool
 	d.lines++
 	switch keyword {
 	case keyUntyped, keyCounter, keyGauge, keyDistribution:
-		ok = ok && (keyword != keyDistribution || v.isFinite())
+		ok = ok && (keyword != keyDistribution || v.IsFinite())
 		if ok {
 			d.add(keyword, strings.Trim(rest, blanks), v)
 			return true

@@ -53,8 +53,8 @@ func (v Value) Float64() float64 {
 	return float64(int64(v.bits))
 }
 
-// isFinite tells whether v is neither infinite nor NaN.
-func (v Value) isFinite() bool {
+// IsFinite tells whether v is neither infinite nor NaN.
+func (v Value) IsFinite() bool {
 	f := v.Float64()
 	return f-f == 0
 }

@@ -16,7 +16,7 @@
 //	.<stem>.<id>.live      a regular file on which a Publisher holds a flock for as
 //	                       long as it lives
 //	.retained-<uid>.typed  a regular file: what processes of that user have counted
-//	                       that have ended
+//	                       that have ended, and what its scripts have emitted
 //	.retained-<uid>.lock   whoever rewrites that holds a flock on it
 //	.tmp-<uid>-<id>        any of them in the microseconds before it has its name
 //

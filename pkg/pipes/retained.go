@@ -54,11 +54,18 @@ func retain(path, stem string, doc *format.Document) error {
 	return nil
 }
 
-// leave puts a final there, for somebody to fold.
+// leave puts a final there, for somebody to fold, unless it is more than anybody
+// reads of one source.
 func (d *directory) leave(stem string, doc *format.Document) error {
 	doc.ID = newID()
-	return d.putFinal(typedName(stem, doc.ID), nil, format.AppendTyped(nil, doc))
+	name, text, limits := typedName(stem, doc.ID), format.AppendTyped(nil, doc), Limits{}.withDefaults()
+	if len(doc.Snapshot.Stats) > limits.MaxStats || len(text) > limits.MaxBytes {
+		return &fs.PathError{Op: "write", Path: filepath.Join(d.path, name), Err: errTooMuch}
+	}
+	return d.putFinal(name, nil, text)
 }
+
+var errTooMuch = errors.New("it would have more stats or bytes than anybody reads")
 
 // readTypedFile reads a regular file with one document.
 func (d *directory) readTypedFile(name string, limits Limits) (*format.Document, fileInfo, error) {
@@ -218,7 +225,9 @@ func (f *folding) foldLocked(lock *os.File) error {
 		doc := kept.Unexpired(time.Now()).Fold(found.ended...)
 		doc.Folded = found.notes
 		if f.changes != nil {
-			f.changes.Apply(doc)
+			if err := f.changes.Apply(doc); err != nil {
+				return err
+			}
 		}
 		if err := f.write(doc, lock); err != nil {
 			return err
@@ -248,7 +257,7 @@ func (f *folding) write(doc *format.Document, lock *os.File) error {
 }
 
 var (
-	errFull     = errors.New("too many stats for one file; what ended since counts on beside it")
+	errFull     = errors.New("it would have more than 1,000,000 stats or 64 MiB")
 	errUnlocked = errors.New("somebody has deleted its lock")
 )
 

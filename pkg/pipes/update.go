@@ -34,10 +34,13 @@ func Update(ctx context.Context, dir string, changes *format.Changes) error {
 		f := folding{dir: d, uid: effectiveUID(), changes: changes}
 		err := f.run()
 		if f.changes == nil {
-			return nil // whatever else it could not do
+			return nil // the changes are stored; what else could not be done, the next one does
 		}
-		if left, err := d.leaveCounted(changes); left {
+		if errors.Is(err, format.ErrInfinite) || errors.Is(err, errFull) {
 			return err
+		}
+		if left, leaveErr := d.leaveCounted(changes); left {
+			return leaveErr
 		}
 		if err != nil {
 			return err
@@ -68,7 +71,9 @@ func (d *directory) leaveCounted(changes *format.Changes) (left bool, err error)
 		return false, nil
 	}
 	doc.PID = os.Getpid()
-	if err := d.leave(strconv.Itoa(doc.PID), doc); err != nil {
+	if err := d.leave(strconv.Itoa(doc.PID), doc); errors.Is(err, errTooMuch) {
+		return false, nil
+	} else if err != nil {
 		return true, err
 	}
 	_ = d.fold(effectiveUID(), nil) // or somebody else will
