@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -97,6 +98,8 @@ of the same user for --wait at most.`,
 // A duration is the value of a flag: a time greater than zero.
 type duration time.Duration
 
+const longest = 100 * 365 * 24 * time.Hour
+
 func (d *duration) String() string {
 	if *d == 0 {
 		return ""
@@ -108,8 +111,8 @@ func (d *duration) Type() string { return "time" }
 
 func (d *duration) Set(s string) error {
 	parsed, err := config.ParseDuration(s)
-	if err == nil && parsed <= 0 {
-		err = fmt.Errorf("%q is not greater than zero", s)
+	if err == nil && (parsed <= 0 || parsed > longest) {
+		err = fmt.Errorf("%q is not between 0 and 100 years", s)
 	}
 	*d = duration(parsed)
 	return err
@@ -158,10 +161,10 @@ func (o *emitOptions) checkArguments(args []string, literal bool) error {
 	if len(args) == 0 {
 		return errors.New("the name is missing")
 	}
-	if err := format.CheckName(args[0]); err != nil {
-		return err
-	}
 	if o.time {
+		if err := format.CheckName(args[0]); err != nil {
+			return fmt.Errorf("the command is not run: %w", err)
+		}
 		if len(o.command(args)) == 0 {
 			return errors.New("--time takes a name and a command: statvent emit --time NAME -- COMMAND")
 		}
@@ -177,7 +180,7 @@ func (o *emitOptions) checkArguments(args []string, literal bool) error {
 		return nil
 	case o.stdin && len(args) > 1:
 		return errors.New(`- reads lines from stdin and takes no value; a stat of that name comes after "--"`)
-	case (o.set || o.record) && len(args) == 1:
+	case (o.set || o.record) && !o.stdin && len(args) == 1:
 		return fmt.Errorf("the value of %s is missing", args[0])
 	case !o.record && len(args) > 2:
 		return fmt.Errorf("%s takes one value, and %q is one too many", args[0], args[2])
@@ -206,6 +209,9 @@ func (a *app) emit(ctx context.Context, opts emitOptions, args []string) error {
 		return a.emitTiming(ctx, opts, changes, args[0], opts.command(args))
 	case opts.remove:
 		for _, name := range args {
+			if err := format.CheckName(name); err != nil {
+				return fmt.Errorf("nothing is deleted: %w", err)
+			}
 			changes.Delete(name)
 		}
 		return a.store(ctx, opts, changes)
@@ -224,7 +230,7 @@ func (a *app) emitValues(ctx context.Context, opts emitOptions, changes *format.
 		if err != nil {
 			err = fmt.Errorf("%s: %w", name, err)
 		} else {
-			err = opts.verb().Apply(changes, name, v)
+			err = opts.verb().Apply(emit.Stored(changes), name, v)
 		}
 		if err != nil {
 			return fmt.Errorf("nothing is stored: %w", err)
@@ -239,12 +245,13 @@ func (a *app) store(ctx context.Context, opts emitOptions, changes *format.Chang
 	defer cancel()
 	changes.At = time.Now()
 	err := pipes.Update(ctx, a.config.PipeDir, changes)
+	pathErr := new(fs.PathError)
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, pipes.ErrLocked):
 		return fmt.Errorf("nothing is stored after %v: %w", time.Duration(opts.wait), err)
-	case errors.Is(err, fs.ErrPermission):
+	case errors.As(err, &pathErr) && (pathErr.Op == "write" || pathErr.Op == "mkdir") && errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("nothing is stored: %s can't be written: %w", a.config.PipeDir, fs.ErrPermission)
 	default:
 		return fmt.Errorf("nothing is stored: %w", err)
@@ -253,7 +260,7 @@ func (a *app) store(ctx context.Context, opts emitOptions, changes *format.Chang
 
 // emitLines stores what is read from stdin.
 func (a *app) emitLines(ctx context.Context, opts emitOptions, changes *format.Changes) error {
-	good, bad, err := a.readLines(opts, changes)
+	good, bad, err := a.readLines(opts, emit.Stored(changes))
 	switch {
 	case good == 0 && err != nil:
 		return fmt.Errorf("nothing is stored: stdin can't be read: %w", err)
@@ -270,7 +277,7 @@ func (a *app) emitLines(ctx context.Context, opts emitOptions, changes *format.C
 
 // readLines applies the lines of stdin to a target, says which it can't, and
 // returns how many there were of both. Its error is that of stdin.
-func (a *app) readLines(opts emitOptions, target emit.Target) (good, bad int, err error) {
+func (a *app) readLines(opts emitOptions, target *emit.Target) (good, bad int, err error) {
 	apply := func(line string) error { return opts.verb().Line(target, line) }
 	if opts.typed {
 		apply = func(line string) error { return emit.TypedLine(target, line) }
@@ -303,15 +310,14 @@ func (a *app) emitTiming(ctx context.Context, opts emitOptions, changes *format.
 	timing, err := emit.Time(command)
 	if err != nil {
 		a.streams.Error(err) // about the command, so also with --quiet
+	} else {
+		changes.Record(name, format.Float(timing.Took.Seconds()))
 	}
 	failures := int64(0)
 	if timing.Status != 0 {
 		failures = 1
 	}
 	changes.Increment(format.ExpandLabel(name, "failures"), format.Int(failures))
-	if timing.Took > 0 {
-		changes.Record(name, format.Float(timing.Took.Seconds()))
-	}
 	err = a.store(ctx, opts, changes)
 	if timing.Status == 0 {
 		return err
@@ -321,6 +327,9 @@ func (a *app) emitTiming(ctx context.Context, opts emitOptions, changes *format.
 	}
 	return exitCode(timing.Status)
 }
+
+// drainTime is how long --hold goes on after a signal with what it can read at once.
+const drainTime = 100 * time.Millisecond
 
 // emitLive publishes what is read from stdin until that ends, or a signal comes.
 func (a *app) emitLive(ctx context.Context, opts emitOptions) error {
@@ -340,6 +349,11 @@ func (a *app) emitLive(ctx context.Context, opts emitOptions) error {
 	select {
 	case err = <-ended:
 	case <-ctx.Done():
+		emit.EndAtPause(os.Stdin)
+		select {
+		case <-ended:
+		case <-time.After(drainTime): // it waits for more
+		}
 	}
 	if closeErr := recorder.Close(); closeErr != nil {
 		return fmt.Errorf("what was counted is not stored: %w", closeErr)

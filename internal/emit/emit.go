@@ -4,47 +4,54 @@ package emit
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/statvent/statvent/pkg/format"
 	"github.com/statvent/statvent/pkg/statvent"
 )
 
-// A Target takes values: *format.Changes, which are stored later, or a registry,
-// see Live.
-type Target interface {
-	Increment(name string, v format.Value)
-	Set(name string, v format.Value)
-	Record(name string, v format.Value)
+// A Target takes values of so many names; nobody reads more.
+type Target struct {
+	increment, set, record func(name string, v format.Value)
+
+	names    map[string]bool
+	maxNames int
+}
+
+// maxStored is what is kept of a user.
+const maxStored = 1_000_000
+
+// Stored returns a Target that collects changes.
+func Stored(c *format.Changes) *Target {
+	return &Target{c.Increment, c.Set, c.Record, make(map[string]bool), maxStored}
 }
 
 // Live returns a Target that is a registry.
-func Live(r *statvent.Registry) Target { return live{r} }
-
-type live struct{ registry *statvent.Registry }
-
-func (l live) Increment(name string, v format.Value) {
-	if v.IsFloat() {
-		l.registry.IncrByFloat(name, v.Float64())
-	} else {
-		l.registry.IncrBy(name, v.Int64())
+func Live(r *statvent.Registry) *Target {
+	t := &Target{names: make(map[string]bool), maxNames: format.DefaultMaxStats}
+	t.increment = func(name string, v format.Value) {
+		if v.IsFloat() {
+			r.IncrByFloat(name, v.Float64())
+		} else {
+			r.IncrBy(name, v.Int64())
+		}
 	}
-}
-
-func (l live) Set(name string, v format.Value) {
-	if v.IsFloat() {
-		l.registry.SetFloat(name, v.Float64())
-	} else {
-		l.registry.Set(name, v.Int64())
+	t.set = func(name string, v format.Value) {
+		if v.IsFloat() {
+			r.SetFloat(name, v.Float64())
+		} else {
+			r.Set(name, v.Int64())
+		}
 	}
-}
-
-func (l live) Record(name string, v format.Value) {
-	if v.IsFloat() {
-		l.registry.RecordFloat(name, v.Float64())
-	} else {
-		l.registry.Record(name, v.Int64())
+	t.record = func(name string, v format.Value) {
+		if v.IsFloat() {
+			r.RecordFloat(name, v.Float64())
+		} else {
+			r.Record(name, v.Int64())
+		}
 	}
+	return t
 }
 
 // A Verb says what is done with a value.
@@ -57,28 +64,40 @@ const (
 	Record
 )
 
+// largest is how large a value may be: sums of such are finite for long.
+const largest = 1e300
+
 // Apply does what the verb says to the stat of that name. It refuses names that
-// nobody could find again, and values that are not finite: a sum would stay so.
-func (verb Verb) Apply(t Target, name string, v format.Value) error {
+// nobody could find again, and values of which no sum can be made.
+func (verb Verb) Apply(t *Target, name string, v format.Value) error {
 	if err := format.CheckName(name); err != nil {
 		return err
 	}
-	if !v.IsFinite() {
-		return fmt.Errorf("%s: %s is not a finite number", name, v)
+	if !(math.Abs(v.Float64()) <= largest) {
+		return fmt.Errorf("%s: %s is not a number between -1e300 and 1e300", name, v)
+	}
+	if verb != Record && strings.Contains(name, "{0}") {
+		return fmt.Errorf("%s: {0} is for what is recorded", name)
+	}
+	if !t.names[name] {
+		if len(t.names) >= t.maxNames {
+			return fmt.Errorf("%s: there are %d names already, and more are read by nobody", name, t.maxNames)
+		}
+		t.names[name] = true
 	}
 	switch verb {
 	case Set:
-		t.Set(name, v)
+		t.set(name, v)
 	case Record:
-		t.Record(name, v)
+		t.record(name, v)
 	default:
-		t.Increment(name, v)
+		t.increment(name, v)
 	}
 	return nil
 }
 
 // Line applies a line NAME: VALUE.
-func (verb Verb) Line(t Target, line string) error {
+func (verb Verb) Line(t *Target, line string) error {
 	name, v, err := format.ParseLine(line)
 	if err != nil {
 		return err
@@ -88,7 +107,7 @@ func (verb Verb) Line(t Target, line string) error {
 
 // TypedLine applies a line of the typed format that holds a value: KIND NAME:
 // VALUE.
-func TypedLine(t Target, line string) error {
+func TypedLine(t *Target, line string) error {
 	keyword, rest, _ := strings.Cut(strings.TrimLeft(line, " \t"), " ")
 	verb, known := typedVerbs[keyword]
 	if !known {

@@ -12,13 +12,15 @@ import (
 
 // newTargets returns one target of each kind, and what each of them has, by its
 // name.
-func newTargets() (targets map[string]Target, has map[string]func() *format.Snapshot) {
+func newTargets() (targets map[string]*Target, has map[string]func() *format.Snapshot) {
 	changes, registry := new(format.Changes), statvent.NewRegistry()
-	targets = map[string]Target{"changes": changes, "live": Live(registry)}
+	targets = map[string]*Target{"changes": Stored(changes), "live": Live(registry)}
 	has = map[string]func() *format.Snapshot{
 		"changes": func() *format.Snapshot {
 			doc := &format.Document{Snapshot: &format.Snapshot{}}
-			changes.Apply(doc)
+			if err := changes.Apply(doc); err != nil {
+				panic(err)
+			}
 			return doc.Snapshot
 		},
 		"live": registry.Snapshot,
@@ -41,7 +43,7 @@ func describe(s *format.Snapshot) string {
 }
 
 // give does something with a target of each kind, and checks what it has then.
-func give(t *testing.T, want string, do func(target Target)) {
+func give(t *testing.T, want string, do func(target *Target)) {
 	t.Helper()
 	targets, has := newTargets()
 	for kind, target := range targets {
@@ -54,9 +56,9 @@ func give(t *testing.T, want string, do func(target Target)) {
 
 // refuse does something with a target of each kind that is an error, which says
 // these words, and leaves nothing.
-func refuse(t *testing.T, do func(target Target) error, words ...string) {
+func refuse(t *testing.T, do func(target *Target) error, words ...string) {
 	t.Helper()
-	give(t, "", func(target Target) {
+	give(t, "", func(target *Target) {
 		t.Helper()
 		err := do(target)
 		if err == nil {
@@ -79,7 +81,7 @@ func TestApply(t *testing.T) {
 	}
 	f := func(want string, steps ...step) {
 		t.Helper()
-		give(t, want, func(target Target) {
+		give(t, want, func(target *Target) {
 			t.Helper()
 			for _, s := range steps {
 				if err := s.verb.Apply(target, s.name, s.value); err != nil {
@@ -117,28 +119,28 @@ func TestApply(t *testing.T) {
 	// Names that are one when they are clean are one stat.
 	f("counter a b: 7\n", step{Increment, " a b\t", i(1)}, step{Increment, "a\nb", i(2)}, step{Increment, "a b\r\n", i(4)})
 	// The largest numbers there are.
-	f("gauge a: -9223372036854775808\ncounter b: 9223372036854775807\ngauge c: 1.7976931348623157e+308\n",
-		step{Set, "a", i(math.MinInt64)}, step{Increment, "b", i(math.MaxInt64)}, step{Set, "c", x(math.MaxFloat64)})
+	f("gauge a: -9223372036854775808\ncounter b: 9223372036854775807\ngauge c: 1e+300\n",
+		step{Set, "a", i(math.MinInt64)}, step{Increment, "b", i(math.MaxInt64)}, step{Set, "c", x(1e300)})
 }
 
 func TestApplyRefusesEmptyNamesAndWhatIsNoFiniteNumber(t *testing.T) {
 	for _, verb := range []Verb{Increment, Set, Record} {
 		for _, name := range []string{"", " ", " \t\v\f", "\n", "\r", "\r\n", "\n\n\r\n", " \n\t"} {
-			refuse(t, func(target Target) error { return verb.Apply(target, name, format.Int(1)) }, "name is empty")
+			refuse(t, func(target *Target) error { return verb.Apply(target, name, format.Int(1)) }, "name is empty")
 			if format.CheckName(name) == nil {
 				t.Errorf("CheckName takes %q", name)
 			}
 		}
 		for _, value := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
 			v := format.Float(value)
-			refuse(t, func(target Target) error { return verb.Apply(target, "my name", v) }, "my name", v.String(), "finite")
+			refuse(t, func(target *Target) error { return verb.Apply(target, "my name", v) }, "my name", v.String(), "is not a number between")
 		}
 	}
 }
 
 // What is refused costs nothing of what was there before.
 func TestRefusedValueLeavesTheStat(t *testing.T) {
-	give(t, "counter a: 1\n", func(target Target) {
+	give(t, "counter a: 1\n", func(target *Target) {
 		t.Helper()
 		for _, text := range []string{"a: 1", "a: inf", "a: nan", "a: x", ": 2"} {
 			if err := Increment.Line(target, text); (err == nil) != (text == "a: 1") {
@@ -159,7 +161,7 @@ func TestCheckName(t *testing.T) {
 func TestLine(t *testing.T) {
 	good := func(verb Verb, line, want string) {
 		t.Helper()
-		give(t, want, func(target Target) {
+		give(t, want, func(target *Target) {
 			t.Helper()
 			if err := verb.Line(target, line); err != nil {
 				t.Errorf("%q: %v", line, err)
@@ -169,7 +171,7 @@ func TestLine(t *testing.T) {
 	bad := func(line string, words ...string) {
 		t.Helper()
 		for _, verb := range []Verb{Increment, Set, Record} {
-			refuse(t, func(target Target) error { return verb.Line(target, line) }, words...)
+			refuse(t, func(target *Target) error { return verb.Line(target, line) }, words...)
 		}
 	}
 	good(Increment, "a: 1", "counter a: 1\n")
@@ -187,15 +189,15 @@ func TestLine(t *testing.T) {
 	bad("a: 0x1", "not a number")
 	bad(": 1", "name is empty")
 	bad(" \t: 1", "name is empty")
-	bad("a: 1e999", "finite")
-	bad("a: -inf", "finite")
-	bad("a: nan", "finite")
+	bad("a: 1e999", "is not a number between")
+	bad("a: -inf", "is not a number between")
+	bad("a: nan", "is not a number between")
 }
 
 func TestTypedLine(t *testing.T) {
 	good := func(line, want string) {
 		t.Helper()
-		give(t, want, func(target Target) {
+		give(t, want, func(target *Target) {
 			t.Helper()
 			if err := TypedLine(target, line); err != nil {
 				t.Errorf("%q: %v", line, err)
@@ -204,7 +206,7 @@ func TestTypedLine(t *testing.T) {
 	}
 	bad := func(line string, words ...string) {
 		t.Helper()
-		refuse(t, func(target Target) error { return TypedLine(target, line) }, words...)
+		refuse(t, func(target *Target) error { return TypedLine(target, line) }, words...)
 	}
 	good("counter a: 1", "counter a: 1\n")
 	good("counter a: 2.5", "counter a: 2.5\n")
@@ -251,10 +253,35 @@ func TestTypedLine(t *testing.T) {
 	for _, keyword := range []string{"counter", "gauge", "sample"} {
 		bad(keyword+" : 1", "name is empty")
 		bad(keyword+" \t : 1", "name is empty")
-		bad(keyword+" a: inf", "a: inf is not a finite")
-		bad(keyword+" a: nan", "a: nan is not a finite")
+		bad(keyword+" a: inf", "a: inf is not a number between")
+		bad(keyword+" a: nan", "a: nan is not a number between")
 	}
 	bad("counter a: -1", "as only a gauge can be")
 	bad("counter a: -0.001", "as only a gauge can be")
 	bad("counter a: -inf", "counter a")
+}
+
+// More names than a source may have are refused, and cost none of the others.
+func TestNamesOfATargetAreBounded(t *testing.T) {
+	give(t, "counter a: 3\ncounter b: 1\n", func(target *Target) {
+		t.Helper()
+		target.maxNames = 2
+		for name, good := range map[string]bool{"a": true, "b": true} {
+			if err := Increment.Apply(target, name, format.Int(1)); (err == nil) != good {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := Increment.Apply(target, "c", format.Int(1)); err == nil || !strings.Contains(err.Error(), "c: there are 2 names") {
+			t.Errorf("one too many: %v", err)
+		}
+		if err := Increment.Apply(target, "a", format.Int(2)); err != nil {
+			t.Errorf("one of those there are: %v", err)
+		}
+	})
+}
+
+func TestPlaceOfALabelIsForWhatIsRecorded(t *testing.T) {
+	for _, verb := range []Verb{Increment, Set} {
+		refuse(t, func(target *Target) error { return verb.Apply(target, "a.{0}", format.Int(1)) }, "a.{0}", "recorded")
+	}
 }

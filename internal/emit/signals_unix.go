@@ -29,3 +29,11 @@ func sentByTerminal(s os.Signal) bool {
 	foreground, err := unix.IoctlGetInt(int(terminal.Fd()), unix.TIOCGPGRP)
 	return err == nil && foreground == unix.Getpgrp()
 }
+
+// EndAtPause makes reading a pipe end, with an error, where nothing more is there
+// at once. A reader that waits already goes on waiting.
+func EndAtPause(pipe *os.File) {
+	if info, err := pipe.Stat(); err == nil && info.Mode()&os.ModeNamedPipe != 0 {
+		_ = unix.SetNonblock(int(pipe.Fd()), true)
+	}
+}

@@ -13,7 +13,7 @@ import (
 
 // Timing is how a command went.
 type Timing struct {
-	Took time.Duration // by the wall clock, 0 if it could not be started
+	Took time.Duration // 0 if it could not be started
 	// Status is what a shell says of it: its exit status, 128 and the number of the
 	// signal that ended it, 127 if it was not found, 126 if it could not be
 	// started.

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // renderDocument returns all that a document says.
@@ -635,5 +637,209 @@ func TestTypedParserSkipsOnlyWhatIsTooMuch(t *testing.T) {
 	d, e := s.Stats[0].Dist, s.Stats[1].Dist
 	if len(d.Labels) != 256 || len(e.Labels) != 256 || s.Skipped != 1 || d.Sum != Int(5) || !slices.Equal(d.Window, ints(5)) {
 		t.Errorf("%d and %d labels, skipped %d, the sum %v of %v", len(d.Labels), len(e.Labels), s.Skipped, d.Sum, d.Window)
+	}
+}
+
+// parseDocument returns the only document of a text.
+func parseDocument(t *testing.T, text string) *Document {
+	t.Helper()
+	var p TypedParser
+	p.Write([]byte(text))
+	documents, err := p.Documents()
+	if err != nil || len(documents) != 1 {
+		t.Fatalf("%.80q: %d documents, %v", text, len(documents), err)
+	}
+	return documents[0]
+}
+
+// Behind the first line of a name stands when a script changed it, and behind all
+// that there is of the stat.
+func TestAppendTypedTimes(t *testing.T) {
+	seconds := func(s float64) time.Time { return time.UnixMicro(int64(s * 1e6)) }
+	doc := &Document{
+		Snapshot: &Snapshot{Stats: []Stat{
+			{Name: "a", Kind: Counter, Value: Int(1)},
+			{Name: "a", Kind: Gauge, Value: Int(2)},
+			{Name: "b", Kind: Counter, Value: Int(3)},
+			{Name: "c d", Kind: Gauge, Value: Int(4)},
+			{Name: "d.{0}", Kind: Distribution, Dist: &Samples{Count: 1, Sum: Int(5), Labels: []Label{{"max", 100}}, Window: ints(5)}},
+			{Name: "d.{0}", Kind: Distribution, Dist: &Samples{Sum: Float(1e100)}},
+			{Name: "e", Kind: Gauge, Value: Int(6)},
+			{Name: "f", Kind: Gauge, Value: Int(7)},
+		}},
+		Emitted: map[string]Emitted{
+			"a":       {At: seconds(1.5), Expires: seconds(2)},
+			"c d":     {At: seconds(1700000000.123456)},
+			"d.{0}":   {At: seconds(-1.25), Expires: seconds(0.000001)},
+			"e":       {Expires: seconds(3)},
+			"f":       {},
+			"nothing": {At: seconds(4), Expires: seconds(5)},
+		},
+	}
+	const want = `statvent: 1
+counter a: 1
+emitted a: 1.5
+expires a: 2.0
+gauge a: 2
+counter b: 3
+gauge c d: 4
+emitted c d: 1700000000.123456
+distribution d.{0}: 1
+sum d.{0}: 5
+label max d.{0}: 100
+sample d.{0}: 5
+emitted d.{0}: -1.25
+expires d.{0}: 1e-06
+distribution d.{0}: 0
+sum d.{0}: 1e+100
+gauge e: 6
+expires e: 3.0
+gauge f: 7
+end 19: 8
+`
+	if got := string(AppendTyped(nil, doc)); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	got := parseDocument(t, want)
+	delete(doc.Emitted, "f") // which says nothing
+	delete(doc.Emitted, "nothing")
+	if got.Snapshot.Skipped != 0 || !maps.Equal(got.Emitted, doc.Emitted) {
+		t.Errorf("read are %v, skipped %d, want %v", got.Emitted, got.Snapshot.Skipped, doc.Emitted)
+	}
+	if again := string(AppendTyped(nil, got)); again != want {
+		t.Errorf("written again it is\n%s\nwant\n%s", again, want)
+	}
+}
+
+func TestTypedTimesRoundTripToTheMicrosecond(t *testing.T) {
+	check := func(at, expires int64) {
+		t.Helper()
+		want := Emitted{At: time.UnixMicro(at), Expires: time.UnixMicro(expires)}
+		doc := &Document{Snapshot: &Snapshot{Stats: []Stat{{Name: "a", Kind: Gauge}}}, Emitted: map[string]Emitted{"a": want}}
+		got := parseDocument(t, string(AppendTyped(nil, doc)))
+		if got.Emitted["a"] != want || len(got.Emitted) != 1 || got.Snapshot.Skipped != 0 {
+			t.Fatalf("%v is read as %v, skipped %d", want, got.Emitted, got.Snapshot.Skipped)
+		}
+	}
+	check(0, 1)
+	check(-1, 999_999)
+	check(1_700_000_000_123_456, 1_700_000_000_123_457)
+	check(1<<33*1_000_000-1_000_000, -1<<33*1_000_000+1_000_000)
+	r := freshRand(t)
+	const year2106 = 1 << 32 * 1_000_000
+	for range randomRounds / 20 {
+		check(r.Int64N(2*year2106)-year2106, r.Int64N(year2106))
+	}
+	// What is less than a microsecond goes.
+	at := time.Unix(1_700_000_000, 123_456_789)
+	doc := &Document{Snapshot: &Snapshot{Stats: []Stat{{Name: "a"}}}, Emitted: map[string]Emitted{"a": {At: at}}}
+	if got := parseDocument(t, string(AppendTyped(nil, doc))).Emitted["a"].At; !got.Equal(at.Truncate(time.Microsecond)) {
+		t.Errorf("%v is read as %v", at, got)
+	}
+}
+
+func TestTypedTimes(t *testing.T) {
+	f := func(lines string, stats, skipped int, want string) {
+		t.Helper()
+		got := parseDocument(t, document(lines, stats))
+		shown := ""
+		for _, name := range slices.Sorted(maps.Keys(got.Emitted)) {
+			shown += name
+			for _, at := range []time.Time{got.Emitted[name].At, got.Emitted[name].Expires} {
+				if at.IsZero() {
+					shown += " -"
+				} else {
+					shown += fmt.Sprintf(" %v", float64(at.UnixMicro())/1e6)
+				}
+			}
+			shown += ", "
+		}
+		if shown = strings.TrimSuffix(shown, ", "); shown != want || got.Snapshot.Skipped != skipped || len(got.Snapshot.Stats) != stats {
+			t.Errorf("%q: got %q, skipped %d, with %d stats, want %q, %d", lines, shown, got.Snapshot.Skipped, len(got.Snapshot.Stats), want, skipped)
+		}
+	}
+	f("counter a: 1", 1, 0, "")
+	f("counter a: 1, emitted a: 2", 1, 0, "a 2 -")
+	f("counter a: 1, expires a: 3", 1, 0, "a - 3")
+	f("counter a: 1, emitted a: 2, expires a: 3", 1, 0, "a 2 3")
+	f("counter a: 1, expires a: 3, emitted a: 2", 1, 0, "a 2 3")
+	f("counter a: 1, emitted a: 2, emitted a: 4", 1, 0, "a 4 -") // the last counts
+	f("counter a: 1, emitted  a\t: 2.5\r", 1, 0, "a 2.5 -")
+	f("counter a b: 1, emitted a b: 2", 1, 0, "a b 2 -")
+	f("distribution d.{0}: 1, emitted d.{0}: 2, sum d.{0}: 3, sample d.{0}: 3", 1, 0, "d.{0} 2 -")
+	f("counter a: 1, counter b: 2, expires b: 3, expires a: 4", 2, 0, "a - 4, b - 3")
+	f("gauge a: 1, emitted a: 0", 1, 0, "a 0 -")
+	f("gauge a: 1, emitted a: -2.5", 1, 0, "a -2.5 -")
+	// Times that are none, or too far away.
+	for _, far := range []string{"nan", "inf", "-inf", "1e300", "-1e300", "8589934592", "-8589934592", "9223372036854775807", "x", ""} {
+		f("counter a: 1, emitted a: "+far, 1, 1, "")
+		f("counter a: 1, emitted a: 2, expires a: "+far, 1, 1, "a 2 -")
+		f("counter a: 1, expires a: "+far+", emitted a: 2", 1, 1, "a 2 -")
+		f("counter a: 1, emitted a: 2, expires a: "+far+", expires a: 3", 1, 1, "a 2 3")
+	}
+	f("counter a: 1, emitted a: 8589934591", 1, 0, "a 8.589934591e+09 -")
+	// The time of what is no stat costs no stat, and no time of those before and
+	// behind it.
+	f("counter a: 1, emitted a: 2, expires x: 3, expires a: 4, gauge b: 5, emitted b: 6", 2, 1, "a 2 4, b 6 -")
+	f("expires x: 3, counter a: 1, emitted a: 2", 1, 1, "a 2 -")
+	f("counter a: x, emitted a: 2, counter b: 1, emitted b: 3", 1, 2, "b 3 -")
+	f("emitted x: 1, expires x: 1", 0, 2, "")
+}
+
+// A few lines must not become very many times.
+func TestTypedTimesAreNoMoreThanStats(t *testing.T) {
+	for stats := range 4 {
+		var lines []string
+		for i := range stats {
+			lines = append(lines, fmt.Sprintf("gauge a%d: 1, emitted a%d: 2", i, i))
+		}
+		for i := range 1000 {
+			lines = append(lines, fmt.Sprintf("emitted x%d: 3, expires y%d: 4", i, i))
+		}
+		got := parseDocument(t, document(strings.Join(lines, ", "), stats))
+		if len(got.Emitted) != stats || got.Snapshot.Skipped != 2000 {
+			t.Errorf("of %d stats: %d times, skipped %d", stats, len(got.Emitted), got.Snapshot.Skipped)
+		}
+		for i := range stats {
+			if got := got.Emitted[fmt.Sprintf("a%d", i)]; !got.At.Equal(time.Unix(2, 0)) {
+				t.Errorf("of %d stats: the time of a%d is %v", stats, i, got)
+			}
+		}
+	}
+}
+
+// What isn't a stat is not written, so no file grows by it.
+func TestTypedTimeOfNoStatIsNotWritten(t *testing.T) {
+	doc := parseDocument(t, document("counter a: 1, emitted x: 1, expires x: 2", 1))
+	const want = "statvent: 1\ncounter a: 1\nend 2: 1\n"
+	if got := string(AppendTyped(nil, doc)); got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestAnyTimesRoundTripInAnyPieces(t *testing.T) {
+	r := freshRand(t)
+	var p TypedParser
+	for range randomRounds / 20 {
+		d := randomDocument(r)
+		d.Emitted = make(map[string]Emitted)
+		for _, stat := range d.Snapshot.Stats {
+			if r.IntN(2) == 0 {
+				d.Emitted[stat.Name] = Emitted{At: time.UnixMicro(r.Int64N(1 << 51))}
+			}
+			if r.IntN(3) == 0 {
+				d.Emitted[stat.Name] = Emitted{At: d.Emitted[stat.Name].At, Expires: time.UnixMicro(r.Int64N(1 << 51))}
+			}
+		}
+		text := AppendTyped(nil, d)
+		for _, pieces := range []func() int{onePiece, byteByByte, randomPieces(r)} {
+			if err := write(&p, text, pieces); err != nil {
+				t.Fatal(err)
+			}
+			got, err := p.Documents()
+			if err != nil || renderDocuments(got) != renderDocument(d) || !maps.Equal(got[0].Emitted, d.Emitted) {
+				t.Fatalf("%q\nis read as %s\n%v, %v, want %s\n%v", text, renderDocuments(got), got[0].Emitted, err, renderDocument(d), d.Emitted)
+			}
+		}
 	}
 }

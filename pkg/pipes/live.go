@@ -94,7 +94,9 @@ func (d *directory) speakingFor(pipe fileInfo, stem string, ids []string) []stri
 	return speaking
 }
 
-// A liveness is what the .live files of a pipe say about its publisher.
+// A liveness is what the .live files of a pipe say about its publisher: that it is
+// alive also while somebody removes what a dead one has left, and where this
+// process has no descriptor to look.
 type liveness int
 
 const (

@@ -511,7 +511,7 @@ func (r *modelReader) collect(a *modelActor) {
 	a.idle(6)
 	a.step("waits no longer")
 	sources, values := r.answers(sources)
-	gone := map[modelName]bool{}
+	looks := map[modelName]int{}
 	for {
 		retained, total := r.readRetained(a)
 		now := a.list()
@@ -521,9 +521,12 @@ func (r *modelReader) collect(a *modelActor) {
 			case r.noted(retained, f):
 			case modelFind(now, f.name) != nil, r.hasLost(a, f), !r.keeps("what is gone is dropped"):
 				total += values[i]
-			case !gone[f.name]:
-				gone[f.name] = modelFind(a.dir, f.name) == nil
+			case looks[f.name] < maxLooks:
 				again = again || r.keeps("what has gone is looked for again")
+				looks[f.name]++
+				if modelFind(a.dir, f.name) == nil {
+					looks[f.name] = maxLooks
+				}
 			}
 		}
 		if !again {

@@ -171,7 +171,7 @@ func (d *directory) fold(uid int, killed map[string]*format.Snapshot) error {
 }
 
 // run does nothing if somebody else has the lock, who will look once more for
-// finals when giving it up, as is done here: so none stays behind.
+// finals when giving it up, as is done here.
 func (f *folding) run() error {
 	f.unreadable = make(map[string]bool)
 	for patience := time.Now().Add(foldingTime); ; {
@@ -220,19 +220,15 @@ func (f *folding) foldLocked(lock *os.File) error {
 	if err != nil {
 		return err
 	}
-	found := f.find(l, kept.Folded)
-	if len(found.ended) > 0 || f.changes != nil {
-		doc := kept.Unexpired(time.Now()).Fold(found.ended...)
-		doc.Folded = found.notes
-		if f.changes != nil {
-			if err := f.changes.Apply(doc); err != nil {
-				return err
-			}
-		}
-		if err := f.write(doc, lock); err != nil {
-			return err
-		}
-		f.changes = nil
+	found := f.find(l, kept.Folded, true)
+	err = f.rewrite(kept, found, lock)
+	if errors.Is(err, errFull) && f.changes != nil {
+		// What has ended counts where it is; the changes may make room.
+		found = f.find(l, kept.Folded, false)
+		err = f.rewrite(kept, found, lock)
+	}
+	if err != nil {
+		return err
 	}
 	f.dir.removeLitter(l.tmp, time.Now())
 	var errs []error
@@ -240,6 +236,25 @@ func (f *folding) foldLocked(lock *os.File) error {
 		errs = append(errs, f.dir.remove(name, id))
 	}
 	return errors.Join(errs...)
+}
+
+// rewrite adds what was found, and makes the changes, if there is any of that.
+func (f *folding) rewrite(kept *format.Document, found leftovers, lock *os.File) error {
+	if len(found.ended) == 0 && f.changes == nil {
+		return nil
+	}
+	doc := kept.Unexpired(time.Now()).Fold(found.ended...)
+	doc.Folded = found.notes
+	if f.changes != nil {
+		if err := f.changes.Apply(doc); err != nil {
+			return err
+		}
+	}
+	if err := f.write(doc, lock); err != nil {
+		return err
+	}
+	f.changes = nil
+	return nil
 }
 
 // write replaces the retained file, unless that would become one that nobody can
@@ -261,25 +276,26 @@ var (
 	errUnlocked = errors.New("somebody has deleted its lock")
 )
 
-// found is what there is to be folded.
-type found struct {
+// leftovers are what there is to be folded.
+type leftovers struct {
 	ended []*format.Document // to be added
 	notes []string           // ids that are in the file then, and linked
 	done  map[string]fileID  // names that are to be removed then
 }
 
-func (f *folding) find(l *listing, noted []string) found {
+// find looks for what has ended, or only for what is noted already.
+func (f *folding) find(l *listing, noted []string, ended bool) leftovers {
 	isNoted := make(map[string]bool, len(noted))
 	for _, id := range noted {
 		isNoted[id] = true
 	}
-	found := found{done: make(map[string]fileID)}
+	found := leftovers{done: make(map[string]fileID)}
 	for stem, ids := range l.typed {
 		for _, id := range ids {
 			name := typedName(stem, id)
 			doc, info, ok := f.left(stem, id)
 			noted := isNoted[id] && info.uid == f.uid
-			if !noted && !ok {
+			if !noted && (!ok || !ended) {
 				continue
 			}
 			if !info.isFIFO() || f.dir.clearPlain(stem, l) {
@@ -324,7 +340,7 @@ func (f *folding) left(stem, id string) (doc *format.Document, info fileInfo, ok
 		seen, ok := f.killed[name]
 		return &format.Document{Snapshot: seen}, info, ok
 	}
-	if !f.mayFold(stem, id, info) {
+	if !f.isFinal(stem, id, info) {
 		return nil, info, false
 	}
 	doc, info, err = f.dir.readTypedFile(name, Limits{}.withDefaults())
@@ -336,11 +352,11 @@ func (f *folding) left(stem, id string) (doc *format.Document, info fileInfo, ok
 	return doc, info, true
 }
 
-// mayFold tells whether the regular file at that typed pipe is a final that can be
+// isFinal tells whether the regular file at that typed pipe is a final that can be
 // folded. Its .live file must have gone: as long as that is locked, a path that is
 // gone means to readers that the recorder has lost its pipe, and still counts.
 // Whoever ends tries to fold once more after that.
-func (f *folding) mayFold(stem, id string, info fileInfo) bool {
+func (f *folding) isFinal(stem, id string, info fileInfo) bool {
 	return info.mode.IsRegular() && info.uid == f.uid && !f.unreadable[typedName(stem, id)] &&
 		f.dir.liveness(stem, []string{id}, info) != alive
 }
@@ -353,7 +369,7 @@ func (f *folding) moreFinals() (bool, error) {
 	}
 	for stem, ids := range l.typed {
 		for _, id := range ids {
-			if info, err := statAt(f.dir.fd, typedName(stem, id)); err == nil && f.mayFold(stem, id, info) {
+			if info, err := statAt(f.dir.fd, typedName(stem, id)); err == nil && f.isFinal(stem, id, info) {
 				return true, nil
 			}
 		}

@@ -16,12 +16,12 @@ import (
 // that is noted in a retained file is in the file, and so is one whose path was
 // gone before that was read, unless it lives and has only lost its pipe: what ends
 // is folded after its .live file has gone. So where a path turns out to be gone,
-// the files are read once more. That ends: each time there are fewer.
+// the files are read once more, for each path twice at the most.
 //
 // A plain pipe may have become that of a recorder that was not there at the first
 // listing, and so is none of this collection's.
 func (c *Collector) settle(ctx context.Context, dir *directory, first *listing, collection *Collection) error {
-	gone := make(map[string]bool) // paths
+	looks := make(map[string]int) // at paths that were gone
 	for {
 		l, err := dir.list()
 		if err != nil {
@@ -42,12 +42,14 @@ func (c *Collector) settle(ctx context.Context, dir *directory, first *listing, 
 			case s.Kind == PlainSource:
 				sources = append(sources, s)
 			case retained.notes[note{s.UID, s.ID}]:
-			case l.hasTyped(s.Name, s.ID), dir.liveness(s.Name, []string{s.ID}, fileInfo{uid: s.UID}) == alive:
+			case l.hasTyped(s.Name, s.ID), c.hasOnlyLost(dir, s):
 				sources = append(sources, s)
-			case !gone[s.Path]:
-				// If it had only lost its pipe, its final may have come since.
-				_, err := statAt(dir.fd, typedName(s.Name, s.ID))
-				gone[s.Path], again = err != nil, true
+			case looks[s.Path] < maxLooks:
+				again = true
+				looks[s.Path]++
+				if _, err := statAt(dir.fd, typedName(s.Name, s.ID)); err != nil {
+					looks[s.Path] = maxLooks // else its final has come since the listing
+				}
 			}
 		}
 		if !again {
@@ -58,6 +60,15 @@ func (c *Collector) settle(ctx context.Context, dir *directory, first *listing, 
 			return err
 		}
 	}
+}
+
+const maxLooks = 2
+
+// hasOnlyLost tells whether the publisher of a source whose path is gone lives. One
+// that was seen dead never will again, though its .live file may be locked by
+// whoever removes it.
+func (c *Collector) hasOnlyLost(dir *directory, s Source) bool {
+	return s.State != Stale && dir.liveness(s.Name, []string{s.ID}, fileInfo{uid: s.UID}) == alive
 }
 
 // changedHands tells whether the plain pipe of a stem may have been that of a

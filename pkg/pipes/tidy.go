@@ -154,7 +154,8 @@ func (d *directory) removeIfDead(stem, id string) error {
 		return nil // gone, or not what a publisher makes
 	}
 	defer closeFD(fd)
-	if got, err := tryLock(fd, true); err != nil || !got {
+	// A shared lock: to others the publisher must not look alive meanwhile.
+	if got, err := tryLock(fd, false); err != nil || !got {
 		return err
 	}
 	return d.remove(liveName(stem, id), info.id)

@@ -30,6 +30,7 @@ func Update(ctx context.Context, dir string, changes *format.Changes) error {
 		return err
 	}
 	defer d.close()
+	counted, counts := changes.Counted()
 	for nap := updateNapMin; ; nap = min(2*nap, updateNapMax) {
 		f := folding{dir: d, uid: effectiveUID(), changes: changes}
 		err := f.run()
@@ -39,8 +40,15 @@ func Update(ctx context.Context, dir string, changes *format.Changes) error {
 		if errors.Is(err, format.ErrInfinite) || errors.Is(err, errFull) {
 			return err
 		}
-		if left, leaveErr := d.leaveCounted(changes); left {
-			return leaveErr
+		if counts && !d.dependsOnKept(changes) {
+			counted.PID = os.Getpid()
+			leaveErr := d.leave(strconv.Itoa(counted.PID), counted)
+			if leaveErr == nil && err == nil {
+				_ = d.fold(effectiveUID(), nil) // or whoever has the lock will
+			}
+			if !errors.Is(leaveErr, errTooMuch) {
+				return leaveErr
+			}
 		}
 		if err != nil {
 			return err
@@ -59,23 +67,9 @@ const (
 	updateNapMax = 5 * time.Millisecond
 )
 
-// leaveCounted leaves changes that only count as a final, unless they are of what
-// the retained file has as something else.
-func (d *directory) leaveCounted(changes *format.Changes) (left bool, err error) {
-	doc, ok := changes.Counted()
-	if !ok {
-		return false, nil
-	}
+// dependsOnKept tells whether what the changes do depends on what is kept already:
+// where that can't be read, nothing of it counts.
+func (d *directory) dependsOnKept(changes *format.Changes) bool {
 	kept, _, err := d.readRetained(effectiveUID())
-	if err == nil && changes.DependOn(kept) {
-		return false, nil
-	}
-	doc.PID = os.Getpid()
-	if err := d.leave(strconv.Itoa(doc.PID), doc); errors.Is(err, errTooMuch) {
-		return false, nil
-	} else if err != nil {
-		return true, err
-	}
-	_ = d.fold(effectiveUID(), nil) // or somebody else will
-	return true, nil
+	return err == nil && changes.DependOn(kept.Unexpired(time.Now()))
 }
