@@ -50,7 +50,7 @@ together. A bad line is reported with its number; the others are stored.
 
 Exit codes: 0 stored, 1 nothing stored, 2 wrong usage, 3 some lines left out;
 --time exits as its command does. emit waits for no reader, and for another emit
-of the same user for --wait at most.`,
+of the same user that doesn't get on for --wait at most.`,
 		Example: `  statvent emit jobs.done                     # one more
   statvent emit bytes.copied 51200            # that many more
   statvent emit --set queue.depth 17
@@ -90,7 +90,7 @@ of the same user for --wait at most.`,
 	flags.BoolVar(&opts.hold, "hold", false, "be a live source until stdin ends; then counters stay, and gauges go")
 	flags.StringVar(&opts.name, "name", "", "`name` of the source, in place of the pid (with --hold)")
 	flags.Var(&opts.ttl, "ttl", "`time` until the stat is deleted, such as 90s, 1h or 7d; without it, it stays")
-	flags.Var(&opts.wait, "wait", "`time` to wait for another emit of the same user")
+	flags.Var(&opts.wait, "wait", "`time` to wait for another emit of the same user that doesn't get on")
 	flags.BoolVarP(&opts.quiet, "quiet", "q", false, "don't say why nothing is stored")
 	return cmd
 }
@@ -239,18 +239,23 @@ func (a *app) emitValues(ctx context.Context, opts emitOptions, changes *format.
 	return a.store(ctx, opts, changes)
 }
 
+// crowdFactor is how many times --wait an emit waits at the most where others get
+// through.
+const crowdFactor = 30
+
 // store makes the changes. Its error is one line that says all.
 func (a *app) store(ctx context.Context, opts emitOptions, changes *format.Changes) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Duration(opts.wait))
+	patience := time.Duration(opts.wait)
+	ctx, cancel := context.WithTimeout(ctx, crowdFactor*min(patience, time.Hour))
 	defer cancel()
 	changes.At = time.Now()
-	err := pipes.Update(ctx, a.config.PipeDir, changes)
+	err := pipes.Update(ctx, a.config.PipeDir, changes, patience)
 	pathErr := new(fs.PathError)
 	switch {
 	case err == nil:
 		return nil
 	case errors.Is(err, pipes.ErrLocked):
-		return fmt.Errorf("nothing is stored after %v: %w", time.Duration(opts.wait), err)
+		return fmt.Errorf("nothing is stored after %v: %w", patience, err)
 	case errors.As(err, &pathErr) && (pathErr.Op == "write" || pathErr.Op == "mkdir") && errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("nothing is stored: %s can't be written: %w", a.config.PipeDir, fs.ErrPermission)
 	default:

@@ -41,7 +41,7 @@ func Main() int {
 
 func run(ctx context.Context, streams *output.Streams, args []string) int {
 	streams.SetColor("auto")
-	root := newRoot(streams)
+	root := newRoot(streams, args)
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err == nil {
@@ -76,7 +76,8 @@ type app struct {
 	config     *config.Config // loaded before a command runs
 }
 
-func newRoot(streams *output.Streams) *cobra.Command {
+// newRoot returns the command for a command line with these arguments.
+func newRoot(streams *output.Streams, args []string) *cobra.Command {
 	a := &app{streams: streams}
 	root := &cobra.Command{
 		Use:   "statvent",
@@ -125,7 +126,13 @@ not be read, or some lines could not be stored (the others were printed, or stor
 	config.AddFlag(flags, config.Color, "")
 	flags.StringVar(&a.configFile, "config", "", "configuration `file`")
 
-	root.AddCommand(newServe(a), newCat(a), newList(a), newWatch(a), newEmit(a))
+	root.AddCommand(newEmit(a))
+	if len(args) > 0 && args[0] == "emit" {
+		// Scripts call it thousands of times, without need for the others.
+		root.CompletionOptions.DisableDefaultCmd = true
+		return root
+	}
+	root.AddCommand(newServe(a), newCat(a), newList(a), newWatch(a))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	refuseUnknown(root, "help")

@@ -16,11 +16,12 @@ import (
 	"github.com/statvent/statvent/pkg/pipes"
 )
 
-// buildFor builds a program as the releases are built.
-func buildFor(b *testing.B, dir, name, source string) (path string) {
+// buildFor builds a program as the Makefile does, onto the disk, where programs
+// are.
+func buildFor(b *testing.B, name, source string) (path string) {
 	b.Helper()
-	path = filepath.Join(dir, name)
-	build := exec.Command("go", "build", "-trimpath", "-o", path, source)
+	path = filepath.Join(b.TempDir(), name)
+	build := exec.Command("go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-o", path, source)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		b.Fatalf("go build: %v\n%s", err, out)
@@ -53,8 +54,8 @@ func median[T cmp.Ordered](values []T) T {
 //	go test ./e2e -run '^$' -bench Emit
 func BenchmarkEmit(b *testing.B) {
 	dir := memoryDir(b)
-	statvent := buildFor(b, dir, "statvent", "github.com/statvent/statvent")
-	empty := buildFor(b, dir, "emptytool", "./testdata/emptytool")
+	statvent := buildFor(b, "statvent", "github.com/statvent/statvent")
+	empty := buildFor(b, "emptytool", "./testdata/emptytool")
 	config := filepath.Join(dir, "config.yaml")
 	if err := os.WriteFile(config, fmt.Appendf(nil, "pipe_dir: %s\ncolor: never\n", pipeDirIn(b, dir)), 0o644); err != nil {
 		b.Fatal(err)
@@ -92,7 +93,7 @@ func BenchmarkEmit(b *testing.B) {
 // A batch of 10,000 different lines. The goal is at most 0.2 user-s.
 func BenchmarkEmitBatch(b *testing.B) {
 	dir := memoryDir(b)
-	statvent := buildFor(b, dir, "statvent", "github.com/statvent/statvent")
+	statvent := buildFor(b, "statvent", "github.com/statvent/statvent")
 	var lines strings.Builder
 	for i := range 10_000 {
 		fmt.Fprintf(&lines, "batch.name.%d: %d\n", i, i)

@@ -347,6 +347,24 @@ func holdLock(t *testing.T, dir string, uid int) *os.File {
 	return lock
 }
 
+// A crowd that records is stored, each in its turn: with the default --wait,
+// which is for a lock that nobody gives back.
+func TestCrowdThatRecords(t *testing.T) {
+	c := newCrowd(newEmitter(t))
+	for range crowdSize(2) {
+		c.join(c.uid, "--record", "size", "1")
+	}
+	c.open(1)
+	for _, m := range c.members {
+		if m.err != nil || m.output.Len() > 0 {
+			t.Errorf("%q: %v, %s", m.Args, m.err, &m.output)
+		}
+	}
+	if got, want := typedCounts(t, c.dir)["size.{0}"], strconv.Itoa(len(c.members)); got != want {
+		t.Errorf("%s values are recorded, want %s", got, want)
+	}
+}
+
 // crowdUsers are the users of a crowd: two of them, where that may be.
 func crowdUsers(t *testing.T, twoUsers bool) []int {
 	t.Helper()
@@ -463,8 +481,7 @@ func newCrowdTotals() *crowdTotals { return &crowdTotals{stats: make(map[string]
 // join adds member number i. Four in five count.
 func (want *crowdTotals) join(c *crowd, i, uid int) {
 	c.t.Helper()
-	// Who does more than count waits for the others, on a busy machine longer than
-	// by default.
+	// Who does more than count waits for the lock, which the test holds for a while.
 	const wait = "--wait=1m"
 	n := strconv.Itoa(i)
 	switch i % 10 {

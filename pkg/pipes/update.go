@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -21,16 +22,21 @@ var ErrLocked = errors.New("another process holds the lock")
 // is made if it isn't there. When it returns nil the changes are stored; else
 // none of them is, and what was there is as it was.
 //
-// It waits for the lock on that file until ctx is done, and returns ErrLocked
-// then. It doesn't wait with what only counts, which can be stored beside the file
+// It waits for the lock on that file until nobody has stored anything for as long
+// as patience says, or ctx is done, and returns ErrLocked then. It doesn't wait with what only counts, which can be stored beside the file
 // (see format.Changes.Counted).
-func Update(ctx context.Context, dir string, changes *format.Changes) error {
+func Update(ctx context.Context, dir string, changes *format.Changes, patience time.Duration) error {
 	d, err := makeDirectory(Dir(dir))
 	if err != nil {
 		return err
 	}
 	defer d.close()
 	counted, counts := changes.Counted()
+	locked := func() error {
+		return &fs.PathError{Op: "lock", Path: filepath.Join(d.path, retainedLockName(effectiveUID())), Err: ErrLocked}
+	}
+	var last fileInfo // the retained file
+	var since time.Time
 	for nap := updateNapMin; ; nap = min(2*nap, updateNapMax) {
 		f := folding{dir: d, uid: effectiveUID(), changes: changes}
 		err := f.run()
@@ -53,18 +59,24 @@ func Update(ctx context.Context, dir string, changes *format.Changes) error {
 		if err != nil {
 			return err
 		}
+		if now, _ := statAt(d.fd, retainedName(f.uid)); since.IsZero() || now != last {
+			last, since = now, time.Now()
+		} else if time.Since(since) >= patience {
+			return locked()
+		}
 		select {
-		case <-time.After(nap):
+		case <-time.After(nap/2 + rand.N(nap)):
 		case <-ctx.Done():
-			return &fs.PathError{Op: "lock", Path: filepath.Join(d.path, retainedLockName(f.uid)), Err: ErrLocked}
+			return locked()
 		}
 	}
 }
 
-// How long an Update rests before it tries the lock again.
+// How long an Update rests, more or less, before it tries the lock again: in a crowd
+// of hundreds that must leave the processors to the one that has it.
 const (
 	updateNapMin = 100 * time.Microsecond
-	updateNapMax = 5 * time.Millisecond
+	updateNapMax = 50 * time.Millisecond
 )
 
 // dependsOnKept tells whether what the changes do depends on what is kept already:

@@ -72,7 +72,7 @@ func expiring(ttl time.Duration, text string) *format.Changes {
 func patiently(dir string, changes *format.Changes) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	return Update(ctx, dir, changes)
+	return Update(ctx, dir, changes, patience)
 }
 
 func update(t testing.TB, dir, changes string) {
@@ -149,7 +149,7 @@ func startWaiting(t *testing.T, dir string, changes *format.Changes) *waiter {
 	w := &waiter{ended: make(chan struct{}), cancel: cancel}
 	go func() {
 		defer close(w.ended)
-		w.err = Update(ctx, dir, changes)
+		w.err = Update(ctx, dir, changes, patience)
 	}()
 	t.Cleanup(func() { cancel(); await(t, "the Update ends", w.ended) })
 	asked := 0
@@ -586,13 +586,13 @@ func TestUpdateWithoutTime(t *testing.T) {
 	dir := memoryDir(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	noErr(t, Update(ctx, dir, changesOf("set a 1")))
+	noErr(t, Update(ctx, dir, changesOf("set a 1"), patience))
 	checkTotal(t, dir, "a: 1")
 	holdLock(t, dir)
-	if err := Update(ctx, dir, changesOf("set a 2")); !errors.Is(err, ErrLocked) {
+	if err := Update(ctx, dir, changesOf("set a 2"), patience); !errors.Is(err, ErrLocked) {
 		t.Errorf("Update: %v", err)
 	}
-	noErr(t, Update(ctx, dir, changesOf("incr b 1")))
+	noErr(t, Update(ctx, dir, changesOf("incr b 1"), patience))
 	checkTotal(t, dir, "a: 1, b: 1")
 }
 
@@ -785,7 +785,7 @@ func TestUpdateMakesNothingInfinite(t *testing.T) {
 		for _, changes := range []string{"incr a inf", "set a nan", "set b 3, incr a -inf", "incr c 1e308, incr c 1e308"} {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			if err := Update(ctx, dir, changesOf(changes)); !errors.Is(err, want) {
+			if err := Update(ctx, dir, changesOf(changes), patience); !errors.Is(err, want) {
 				t.Errorf("%q: %v", changes, err)
 			}
 			if after := filesOf(t, dir); after != before {
