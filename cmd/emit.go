@@ -346,17 +346,24 @@ func (a *app) emitLive(ctx context.Context, opts emitOptions) error {
 	if err != nil {
 		return fmt.Errorf("nothing is published: %w", err)
 	}
-	ended := make(chan error, 1)
+	ended := make(chan func() error, 1)
 	go func() {
 		_, bad, err := a.readLines(opts, emit.Live(registry))
-		ended <- a.leftOut(opts, bad, err)
+		ended <- func() error {
+			if ctx.Err() != nil {
+				err = nil // what follows a signal isn't read
+			}
+			return a.leftOut(opts, bad, err)
+		}
 	}()
 	select {
-	case err = <-ended:
+	case leftOut := <-ended:
+		err = leftOut()
 	case <-ctx.Done():
 		emit.EndAtPause(os.Stdin)
 		select {
-		case <-ended:
+		case leftOut := <-ended:
+			err = leftOut()
 		case <-time.After(drainTime): // it waits for more
 		}
 	}

@@ -59,8 +59,8 @@ func Time(command []string) (Timing, error) {
 	}
 }
 
-// startCommand starts a command; one that is a script without a first line that says whose
-// it is is the shell's, as for the shell itself.
+// startCommand starts a command; a script without a first line that says what
+// runs it is run by /bin/sh, as a shell does.
 func startCommand(command []string) (*exec.Cmd, error) {
 	try := func(command []string) (*exec.Cmd, error) {
 		cmd := exec.Command(command[0], command[1:]...)
