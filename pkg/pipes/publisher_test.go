@@ -350,8 +350,8 @@ func TestWhatIsDeletedComesBack(t *testing.T) {
 		dir := filepath.Join(t.TempDir(), "pipes")
 		p := publish(t, PublisherOptions{Dir: dir, Name: "web", checkEvery: checkSoon}, renderText("x: 1\n"))
 		damage(p)
-		live := func() []string { return must(filepath.Glob(filepath.Join(dir, ".web.*.live"))) }
-		eventually(t, "after "+what+" the files are back", func() bool { return exists(p.Path()) && len(live()) == 1 })
+		hidden := func() []string { return must(filepath.Glob(filepath.Join(dir, ".web.*"))) } // .live and .typed
+		eventually(t, "after "+what+" the files are back", func() bool { return exists(p.Path()) && len(hidden()) == 2 })
 		answers(t, p.Path())
 		if p.Path() != filepath.Join(dir, "web.stats") {
 			t.Errorf("after %s the pipe is at %s", what, p.Path())

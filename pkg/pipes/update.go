@@ -23,8 +23,8 @@ var ErrLocked = errors.New("another process holds the lock")
 // none of them is, and what was there is as it was.
 //
 // It waits for the lock on that file until nobody has stored anything for as long
-// as patience says, or ctx is done, and returns ErrLocked then. It doesn't wait with what only counts, which can be stored beside the file
-// (see format.Changes.Counted).
+// as patience says, or ctx is done, and returns ErrLocked then. It doesn't wait with
+// what only counts, which can be stored beside the file (see format.Changes.Counted).
 func Update(ctx context.Context, dir string, changes *format.Changes, patience time.Duration) error {
 	d, err := makeDirectory(Dir(dir))
 	if err != nil {
