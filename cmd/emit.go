@@ -225,12 +225,13 @@ func (a *app) emitValues(ctx context.Context, opts emitOptions, changes *format.
 	if len(values) == 0 {
 		values = []string{"1"}
 	}
+	target := emit.Stored(changes)
 	for _, text := range values {
 		v, err := format.ParseValue(text)
 		if err != nil {
 			err = fmt.Errorf("%s: %w", name, err)
 		} else {
-			err = opts.verb().Apply(emit.Stored(changes), name, v)
+			err = opts.verb().Apply(target, name, v)
 		}
 		if err != nil {
 			return fmt.Errorf("nothing is stored: %w", err)

@@ -73,25 +73,22 @@ func (c *Changes) Delete(name string) {
 }
 
 func (c *Changes) scalar(name string) *scalarChange {
-	name = CleanName(name)
-	if c.scalars == nil {
-		c.scalars = make(map[string]*scalarChange)
-	}
-	if c.scalars[name] == nil {
-		c.scalars[name] = new(scalarChange)
-	}
-	return c.scalars[name]
+	return entry(&c.scalars, CleanName(name))
 }
 
 func (c *Changes) distribution(name string) *distributionChange {
-	name = LabelTemplate(CleanName(name))
-	if c.distributions == nil {
-		c.distributions = make(map[string]*distributionChange)
+	return entry(&c.distributions, LabelTemplate(CleanName(name)))
+}
+
+// entry returns that of a map, both of which it makes if they aren't there.
+func entry[T any](m *map[string]*T, name string) *T {
+	if *m == nil {
+		*m = make(map[string]*T)
 	}
-	if c.distributions[name] == nil {
-		c.distributions[name] = new(distributionChange)
+	if (*m)[name] == nil {
+		(*m)[name] = new(T)
 	}
-	return c.distributions[name]
+	return (*m)[name]
 }
 
 // Counted returns the changes as what a process that has ended has counted, which

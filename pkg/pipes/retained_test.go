@@ -483,9 +483,10 @@ func helpCrash(args []string) error {
 	}
 }
 
-func startCrasher(t *testing.T, dir string) *crasher {
+// startCrasher starts a helper that writes a line each time it has stored something.
+func startCrasher(t *testing.T, helper, dir string) *crasher {
 	t.Helper()
-	c := &crasher{h: startHelper(t, "crash", dir), end: make(chan struct{})}
+	c := &crasher{h: startHelper(t, helper, dir), end: make(chan struct{})}
 	go func() {
 		defer close(c.end)
 		for lines := bufio.NewReader(c.h.lines); ; {
@@ -526,7 +527,7 @@ func TestKilledWritersLoseAndDoubleNothing(t *testing.T) {
 		var running []*crasher
 		for i := range kills {
 			if i == 0 || len(running) < atOnce {
-				running = append(running, startCrasher(t, dir))
+				running = append(running, startCrasher(t, "crash", dir))
 			}
 			oldest := running[0]
 			before := oldest.done.Load()

@@ -42,7 +42,7 @@ func (c *Collector) settle(ctx context.Context, dir *directory, first *listing, 
 			case s.Kind == PlainSource:
 				sources = append(sources, s)
 			case retained.notes[note{s.UID, s.ID}]:
-			case l.hasTyped(s.Name, s.ID), c.hasOnlyLost(dir, s):
+			case l.hasTyped(s.Name, s.ID), dir.hasOnlyLost(s):
 				sources = append(sources, s)
 			case looks[s.Path] < maxLooks:
 				again = true
@@ -62,13 +62,14 @@ func (c *Collector) settle(ctx context.Context, dir *directory, first *listing, 
 	}
 }
 
+// maxLooks is how often a path that is gone is looked for again.
 const maxLooks = 2
 
 // hasOnlyLost tells whether the publisher of a source whose path is gone lives. One
 // that was seen dead never will again, though its .live file may be locked by
 // whoever removes it.
-func (c *Collector) hasOnlyLost(dir *directory, s Source) bool {
-	return s.State != Stale && dir.liveness(s.Name, []string{s.ID}, fileInfo{uid: s.UID}) == alive
+func (d *directory) hasOnlyLost(s Source) bool {
+	return s.State != Stale && d.liveness(s.Name, []string{s.ID}, fileInfo{uid: s.UID}) == alive
 }
 
 // changedHands tells whether the plain pipe of a stem may have been that of a

@@ -3,7 +3,6 @@
 package pipes
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -1209,21 +1208,6 @@ func helpUpdateCrash(args []string) error {
 	}
 }
 
-func startUpdateCrasher(t *testing.T, dir string) *crasher {
-	t.Helper()
-	c := &crasher{h: startHelper(t, "update-crash", dir), end: make(chan struct{})}
-	go func() {
-		defer close(c.end)
-		for lines := bufio.NewReader(c.h.lines); ; {
-			if _, err := lines.ReadByte(); err != nil {
-				return
-			}
-			c.done.Add(1)
-		}
-	}()
-	return c
-}
-
 // watchBlocking returns a function that waits until something has happened in the
 // directory since, and says how much.
 func watchBlocking(t *testing.T, dir string) func() int {
@@ -1265,7 +1249,7 @@ func TestKilledUpdatesAreDoneOrNot(t *testing.T) {
 		var running []*crasher
 		for i := 0; i < kills && !t.Failed(); i++ {
 			for len(running) < atOnce {
-				running = append(running, startUpdateCrasher(t, dir))
+				running = append(running, startCrasher(t, "update-crash", dir))
 			}
 			for events := rand.IntN(200); events > 0 && !t.Failed(); {
 				events -= happened()
