@@ -14,14 +14,18 @@ import (
 	"time"
 )
 
-// allowed is how long an answer may take: the default deadline and a fifth.
-const allowed = 600 * time.Millisecond
+// The deadline that bad sources are made to miss, and how long an answer may take
+// for it: a fifth more. Tests that hold an answer to that have the machine for
+// themselves.
+const (
+	deadline = 2 * time.Second
+	allowed  = deadline + deadline/5
+)
 
 // Whatever one source does, the answer comes in time, every other source counts,
 // and what is left of the bad one is what it should be.
 func TestBadSourcesCostOnlyThemselves(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
+	dir := memoryDir(t)
 	startPublisher(t, dir, "good=1")
 	startPublisher(t, dir, "good=1")
 	startForeign(t, dir, "python3", "publisher.py", "good=1")
@@ -34,7 +38,7 @@ func TestBadSourcesCostOnlyThemselves(t *testing.T) {
 	plain := startForeign(t, dir, "python3", "publisher.py", "good=1", "plain=1")
 	plainPipe := filepath.Join(dir, fmt.Sprintf("%d.stats", plain.Process.Pid))
 
-	serve := startServe(t, dir, "--stale-after", "2s")
+	serve := startServe(t, dir, "--deadline", deadline.String(), "--stale-after", "2s")
 	signalAndWait(t, stopped, syscall.SIGSTOP)
 	signalAndWait(t, killed, syscall.SIGKILL)
 	signalAndWait(t, plain, syscall.SIGKILL)
@@ -125,8 +129,7 @@ func exists(path string) bool {
 // A reader that stops in the middle holds up nobody, and gets the rest when it
 // goes on.
 func TestReaderThatStopsInTheMiddle(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
+	dir := memoryDir(t)
 	stats := make([]string, 4000)
 	for i := range stats {
 		stats[i] = fmt.Sprintf("a name that is rather long, so that there is much to read, number %05d=%d", i, i)

@@ -221,7 +221,7 @@ func TestGaugesEndWithTheirProcess(t *testing.T) {
 func TestStoppedProcess(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	serve := startServe(t, dir)
+	serve := startServe(t, dir, "--deadline", "500ms")
 	p := startPuppet(t, dir)
 	p.do("incr jobs 10", "incr seconds 0.5", "set users 4", "start")
 	wants(t, dir, serve, "jobs=10", "seconds=0.5", "users=4")
@@ -257,7 +257,7 @@ func TestServeGoesOnFromWhatWasSeen(t *testing.T) {
 	serve.end(t)
 	_ = stopped.Process.Signal(syscall.SIGSTOP)
 	killed.kill()
-	serve = startServe(t, dir, "--state-dir", state)
+	serve = startServe(t, dir, "--state-dir", state, "--deadline", "500ms")
 	wants(t, dir, serve, "jobs=17", "size.mean=")
 	_ = stopped.Process.Signal(syscall.SIGCONT)
 	stopped.do("incr jobs 1")
