@@ -117,7 +117,6 @@ not be read, or some lines could not be stored (the others were printed, or stor
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.SetFlagErrorFunc(usage)
-	root.SetVersionTemplate("statvent {{.Version}}\n")
 	root.SuggestionsMinimumDistance = 2
 
 	flags := root.PersistentFlags()
