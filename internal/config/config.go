@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/statvent/statvent/pkg/format"
 	"github.com/statvent/statvent/pkg/pipes"
@@ -74,8 +76,10 @@ var keys = []struct{ name, value, usage string }{
 // flagName returns the name of the key's flag.
 func flagName(key string) string { return strings.ReplaceAll(key, "_", "-") }
 
+const envPrefix = "STATVENT"
+
 // variable returns the name of the key's environment variable.
-func variable(key string) string { return "STATVENT_" + strings.ToUpper(key) }
+func variable(key string) string { return envPrefix + "_" + strings.ToUpper(key) }
 
 // AddFlag adds the key's flag, with a one-letter shorthand unless that is empty.
 func AddFlag(flags *pflag.FlagSet, key, shorthand string) {
@@ -97,15 +101,19 @@ func AddFlag(flags *pflag.FlagSet, key, shorthand string) {
 // and where it was found.
 func Load(flags *pflag.FlagSet, file string) (*Config, error) {
 	v := viper.New()
+	v.SetEnvPrefix(envPrefix)
+	v.AutomaticEnv()
 	for _, k := range keys {
 		v.SetDefault(k.name, k.value)
-		_ = v.BindEnv(k.name, variable(k.name)) // fails without a name only
 		if flag := flags.Lookup(flagName(k.name)); flag != nil {
 			_ = v.BindPFlag(k.name, flag) // fails for a nil flag only
 		}
 	}
-	file, err := readFile(v, file)
+	file, settings, err := readFile(file)
 	if err != nil {
+		return nil, err
+	}
+	if err := v.MergeConfigMap(settings); err != nil {
 		return nil, err
 	}
 	return decode(v, func(key string) string { return origin(key, flags, v, file) })
@@ -120,39 +128,50 @@ func defaultFiles() []string {
 	return append(files, "/etc/statvent/statvent.yaml")
 }
 
-func readFile(v *viper.Viper, file string) (string, error) {
+// readFile returns which file is in force, if any, and what is in it.
+func readFile(file string) (string, map[string]any, error) {
 	candidates := []string{file}
 	if file == "" {
 		candidates = defaultFiles()
 	}
 	for _, candidate := range candidates {
-		read := viper.New()
-		read.SetConfigFile(candidate)
-		read.SetConfigType("yaml")
-		err := read.ReadInConfig()
+		text, err := os.ReadFile(candidate)
 		if file == "" && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
 			continue // not there, or in somebody else's home
 		}
-		if pathErr := new(fs.PathError); errors.As(err, &pathErr) {
-			return "", fmt.Errorf("the configuration file can't be read: %w", pathErr)
-		}
 		if err != nil {
-			return "", fmt.Errorf("the configuration file %s is malformed: %w", candidate, errors.Unwrap(err))
+			return "", nil, fmt.Errorf("the configuration file can't be read: %w", err)
 		}
-		for _, key := range read.AllKeys() {
-			if strings.HasPrefix(key, Aggregate+".") {
-				return "", fmt.Errorf("%s in %s is text: write \"%s: |\" and the rules below it, one a line", Aggregate, candidate, Aggregate)
-			}
-			if err := checkKey(key); err != nil {
-				return "", fmt.Errorf("%w in %s", err, candidate)
-			}
-			if _, isList := read.Get(key).([]any); isList {
-				return "", fmt.Errorf("%s in %s is a list, which no key takes", key, candidate)
-			}
+		var settings map[string]any
+		if err := yaml.Unmarshal(text, &settings); err != nil {
+			return "", nil, fmt.Errorf("the configuration file %s is malformed: %w", candidate, err)
 		}
-		return candidate, v.MergeConfigMap(read.AllSettings())
+		if err := checkSettings(settings, candidate); err != nil {
+			return "", nil, err
+		}
+		return candidate, settings, nil
 	}
-	return "", nil
+	return "", nil, nil
+}
+
+// checkSettings says what of a file is not a key, or not a value that a key can
+// have.
+func checkSettings(settings map[string]any, file string) error {
+	for _, key := range slices.Sorted(maps.Keys(settings)) {
+		if err := checkKey(strings.ToLower(key)); err != nil {
+			return fmt.Errorf("%w in %s", err, file)
+		}
+		switch settings[key].(type) {
+		case []any:
+			return fmt.Errorf("%s in %s is a list, which no key takes", key, file)
+		case map[string]any:
+			if strings.EqualFold(key, Aggregate) {
+				return fmt.Errorf("%s in %s is text: write \"%[1]s: |\" and the rules below it, one a line", Aggregate, file)
+			}
+			return fmt.Errorf("%s in %s has keys below it, which no key takes", key, file)
+		}
+	}
+	return nil
 }
 
 func checkKey(key string) error {

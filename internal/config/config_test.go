@@ -127,7 +127,7 @@ func TestErrorsNameTheKeyAndWhereItWasFound(t *testing.T) {
 		}
 	}
 	fails("pipe_dri: /x\n", nil, `unknown key "pipe_dri"`, "test.yaml")
-	fails("server:\n  port: 1\n", nil, `unknown key "server.port"`)
+	fails("server:\n  port: 1\n", nil, `unknown key "server"`)
 	fails("deadline: soon\n", nil, "deadline in ", "test.yaml", `"soon"`)
 	fails("deadline: 0\n", nil, "deadline", "between")
 	fails("color: pink\n", nil, "color", `"pink"`, "auto")
