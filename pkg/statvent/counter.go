@@ -6,7 +6,7 @@ package statvent
 type Counter struct{ s scalar }
 
 // Incr adds 1.
-func (c *Counter) Incr() { c.s.addInt(1) }
+func (c *Counter) Incr() { c.s.incr() }
 
 // IncrBy adds n. A negative n makes the stat a gauge.
 func (c *Counter) IncrBy(n int64) { c.s.addInt(n) }

@@ -5,7 +5,7 @@ package statvent
 type Gauge struct{ s scalar }
 
 // Incr adds 1.
-func (g *Gauge) Incr() { g.s.addInt(1) }
+func (g *Gauge) Incr() { g.s.incr() }
 
 // IncrBy adds n, which may be negative.
 func (g *Gauge) IncrBy(n int64) { g.s.addInt(n) }

@@ -64,7 +64,7 @@ func (r *Registry) NewDistribution(name string, opts ...DistributionOption) *Dis
 }
 
 // Incr adds 1 to the counter of that name.
-func (r *Registry) Incr(name string) { r.scalar(name).addInt(1) }
+func (r *Registry) Incr(name string) { r.scalar(name).incr() }
 
 // IncrBy adds n to the stat of that name. A negative n makes it a gauge.
 func (r *Registry) IncrBy(name string, n int64) { r.scalar(name).addInt(n) }

@@ -11,36 +11,133 @@ import (
 // A scalar is the value of a counter or gauge. It begins as the integer 0 and
 // becomes a float, for good, with the first float that it meets.
 //
-// Its value is i as long as floated is false and i + f after that. Adding takes
-// no lock. Once floated is set, i only receives what was on its way already.
-//
-// Three things take mu: setting an integer to i and the change to floats, lest
-// an integer be set in i beside a float in f; and setting f while there is
-// something in i, which readers that find something in i wait for.
+// As long as it is an integer and near, which is less than 2^62 away from 0, it is
+// i, and adding to it is one atomic add whose result shows that it still is. A
+// scalar that is anything else is far: then i stands around home, where no near
+// integer is, and the value is that of far plus the distance of i from home. So
+// what is added to i counts in either case, also by somebody who doesn't know
+// yet.
 type scalar struct {
-	i       atomic.Int64
+	i     atomic.Int64
+	far   atomic.Pointer[far]
+	gauge atomic.Bool // was set or decremented, or is a Gauge
+}
+
+const (
+	near  = 1 << 62
+	home  = -3 << 61 // in the middle between -2^63 and -2^62
+	stray = 1 << 60  // how far from home i may ever be
+	// small is the most that is added to i without looking first. It takes 2^29 of
+	// those who add that to get from where one of them does something about it
+	// to where i means something else.
+	small = 1 << 31
+)
+
+func isNear(i int64) bool { return i+near >= 0 } // beyond 2^62 that wraps around
+
+func isFar(i int64) bool { return isWithin(stray, i) }
+
+// isWithin tells whether i is at home, give or take so much. The difference may
+// wrap around, and is then too large without its sign.
+func isWithin(d uint64, i int64) bool { return uint64(i-home)+d < 2*d }
+
+// A far is a value that is no near integer: n, or a float for good.
+type far struct {
+	mu      sync.Mutex // guards n, and bringing in what i has
+	n       int64
+	floated atomic.Bool   // the value is f; set under mu
 	f       atomic.Uint64 // a float64's bits
-	floated atomic.Bool
-	gauge   atomic.Bool // was set or decremented, or is a Gauge
-	mu      sync.Mutex
+}
+
+// incr adds 1. It is small enough to be inlined.
+func (s *scalar) incr() {
+	if !isNear(s.i.Add(1)) {
+		s.settle()
+	}
 }
 
 func (s *scalar) addInt(n int64) {
 	if n < 0 {
 		s.becomeGauge()
 	}
-	for !s.floated.Load() {
+	if -small <= n && n <= small {
+		if !isNear(s.i.Add(n)) {
+			s.settle()
+		}
+		return
+	}
+	for {
 		old := s.i.Load()
 		sum := old + n
-		if (sum > old) != (n > 0) { // it would leave int64
-			s.becomeFloat()
+		if !isNear(old) || !isNear(n) || !isNear(sum) {
 			break
 		}
 		if s.i.CompareAndSwap(old, sum) {
 			return
 		}
 	}
-	s.addToFloat(float64(n))
+	f := s.lockFar()
+	defer f.mu.Unlock()
+	f.addInt(n)
+}
+
+// settle is called where something was added to an i that isn't near.
+func (s *scalar) settle() {
+	if i := s.i.Load(); isNear(i) || isWithin(stray/2, i) {
+		return
+	}
+	s.lockFar().mu.Unlock()
+}
+
+// lockFar makes the scalar a far one, if it isn't, locks it, and takes over what
+// was added to i.
+func (s *scalar) lockFar() *far {
+	f := s.far.Load()
+	if f == nil {
+		f = new(far)
+		if !s.far.CompareAndSwap(nil, f) {
+			f = s.far.Load()
+		}
+	}
+	f.mu.Lock()
+	for i := s.i.Load(); !isFar(i); i = s.i.Load() {
+		if s.i.CompareAndSwap(i, home) {
+			f.n = i
+			return f
+		}
+	}
+	f.addInt(s.i.Swap(home) - home)
+	return f
+}
+
+// addInt adds n. The caller has locked f.
+func (f *far) addInt(n int64) {
+	if !f.floated.Load() {
+		sum := f.n + n
+		if (sum > f.n) == (n > 0) {
+			f.n = sum
+			return
+		}
+		f.becomeFloat() // it would leave int64
+	}
+	f.addFloat(float64(n))
+}
+
+// becomeFloat makes a float of it. The caller has locked f.
+func (f *far) becomeFloat() {
+	if !f.floated.Load() {
+		f.f.Store(math.Float64bits(float64(f.n)))
+		f.floated.Store(true)
+	}
+}
+
+func (f *far) addFloat(x float64) {
+	for {
+		old := f.f.Load()
+		if f.f.CompareAndSwap(old, math.Float64bits(math.Float64frombits(old)+x)) {
+			return
+		}
+	}
 }
 
 func (s *scalar) addFloat(x float64) {
@@ -50,62 +147,46 @@ func (s *scalar) addFloat(x float64) {
 	if x < 0 {
 		s.becomeGauge()
 	}
-	s.becomeFloat()
-	s.addToFloat(x)
+	s.float().addFloat(x)
 }
 
-func (s *scalar) addToFloat(x float64) {
-	for {
-		old := s.f.Load()
-		if s.f.CompareAndSwap(old, math.Float64bits(math.Float64frombits(old)+x)) {
-			return
-		}
+// float returns the float that the scalar becomes, if it isn't one.
+func (s *scalar) float() *far {
+	if f := s.far.Load(); f != nil && f.floated.Load() {
+		return f
 	}
+	f := s.lockFar()
+	defer f.mu.Unlock()
+	f.becomeFloat()
+	return f
 }
 
 func (s *scalar) setInt(n int64) {
 	s.becomeGauge()
-	if !s.floated.Load() && s.setIfInt(n) {
-		return
+	for i := s.i.Load(); !isFar(i) && isNear(n); i = s.i.Load() {
+		if s.i.CompareAndSwap(i, n) {
+			return
+		}
 	}
-	s.setToFloat(float64(n))
-}
-
-func (s *scalar) setIfInt(n int64) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.floated.Load() {
-		return false
+	f := s.lockFar()
+	defer f.mu.Unlock()
+	switch {
+	case f.floated.Load():
+		f.f.Store(math.Float64bits(float64(n)))
+	case isNear(n):
+		s.i.Store(n)
+	default:
+		f.n = n
 	}
-	s.i.Store(n)
-	return true
 }
 
 func (s *scalar) setFloat(x float64) {
 	s.becomeGauge()
-	s.becomeFloat()
-	s.setToFloat(x)
-}
-
-// setToFloat sets a value that is a float already.
-func (s *scalar) setToFloat(x float64) {
-	if s.i.Load() == 0 {
-		s.f.Store(math.Float64bits(x))
-		return
+	f := s.float()
+	if s.i.Load() != home {
+		defer s.lockFar().mu.Unlock()
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.f.Store(math.Float64bits(x)) // before i: who finds 0 there reads this
-	s.i.Store(0)
-}
-
-func (s *scalar) becomeFloat() {
-	if s.floated.Load() {
-		return
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.floated.Store(true)
+	f.f.Store(math.Float64bits(x))
 }
 
 func (s *scalar) becomeGauge() {
@@ -132,15 +213,15 @@ func (s *scalar) set(v format.Value) {
 
 func (s *scalar) value() format.Value {
 	i := s.i.Load()
-	if !s.floated.Load() {
+	if !isFar(i) {
 		return format.Int(i)
 	}
-	if i = s.i.Load(); i != 0 {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		i = s.i.Load()
+	f := s.lockFar()
+	defer f.mu.Unlock()
+	if f.floated.Load() {
+		return format.Float(math.Float64frombits(f.f.Load()))
 	}
-	return format.Float(float64(i) + math.Float64frombits(s.f.Load()))
+	return format.Int(f.n)
 }
 
 func (s *scalar) kind() format.Kind {
