@@ -17,11 +17,10 @@ import (
 // only in that are one stat.
 type Registry struct {
 	// By the names that callers use, several of which can stand for one stat.
-	// They only grow, so that finding takes no lock.
-	scalars       sync.Map // string -> *Counter
-	distributions sync.Map // string -> *Distribution
+	scalars       names[Counter]
+	distributions names[Distribution]
 
-	mu sync.Mutex // guards what follows, and adding to the maps
+	mu sync.Mutex // guards what follows, and adding names
 	// Each stat once, by its own name.
 	scalarList       []namedScalar
 	distributionList []*Distribution
@@ -57,8 +56,8 @@ func (r *Registry) NewGauge(name string) *Gauge {
 // NewDistribution returns the distribution of that name, made with the options
 // if it isn't there yet.
 func (r *Registry) NewDistribution(name string, opts ...DistributionOption) *Distribution {
-	if d, ok := r.distributions.Load(name); ok {
-		return d.(*Distribution)
+	if d := r.distributions.find(name); d != nil {
+		return d
 	}
 	return r.addDistribution(name, opts...)
 }
@@ -105,8 +104,8 @@ func (r *Registry) RecordFloat(name string, x float64) { r.NewDistribution(name)
 // distributionBy returns the distribution of that name, whose labels are put
 // into the name by f unless it is there already.
 func (r *Registry) distributionBy(name string, f FormatFunc) *Distribution {
-	if d, ok := r.distributions.Load(name); ok {
-		return d.(*Distribution)
+	if d := r.distributions.find(name); d != nil {
+		return d
 	}
 	return r.addDistribution(name, WithFormat(f))
 }
@@ -114,8 +113,8 @@ func (r *Registry) distributionBy(name string, f FormatFunc) *Distribution {
 func (r *Registry) scalar(name string) *scalar { return &r.counter(name).s }
 
 func (r *Registry) counter(name string) *Counter {
-	if c, ok := r.scalars.Load(name); ok {
-		return c.(*Counter)
+	if c := r.scalars.find(name); c != nil {
+		return c
 	}
 	return r.addCounter(name)
 }
@@ -123,14 +122,19 @@ func (r *Registry) counter(name string) *Counter {
 func (r *Registry) addCounter(name string) *Counter {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if c := r.scalars.find(name); c != nil { // somebody was quicker
+		return c
+	}
 	name = strings.Clone(name) // it may be part of a buffer that is about to change
 	own := format.CleanName(name)
-	found, ok := r.scalars.LoadOrStore(own, new(Counter))
-	c := found.(*Counter)
-	if !ok {
+	c := r.scalars.find(own)
+	if c == nil {
+		c = r.scalars.create(own)
 		r.scalarList = append(r.scalarList, namedScalar{own, &c.s})
 	}
-	r.scalars.LoadOrStore(name, c)
+	if own != name {
+		r.scalars.put(name, c)
+	}
 	return c
 }
 
@@ -145,19 +149,26 @@ func (r *Registry) addDistribution(name string, opts ...DistributionOption) *Dis
 func (r *Registry) findOrAddDistribution(name string, opts []DistributionOption) (d *Distribution, added bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	name = strings.Clone(name)
-	clean := format.CleanName(name)
-	found, ok := r.distributions.Load(clean)
-	if !ok {
-		made := newDistribution(clean, opts)
-		if found, ok = r.distributions.LoadOrStore(made.name, made); !ok {
-			r.distributionList = append(r.distributionList, made)
-			added = true
-		}
-		r.distributions.LoadOrStore(clean, found)
+	if d := r.distributions.find(name); d != nil { // somebody was quicker
+		return d, false
 	}
-	r.distributions.LoadOrStore(name, found)
-	return found.(*Distribution), added
+	name = strings.Clone(name) // it may be part of a buffer that is about to change
+	clean := format.CleanName(name)
+	if d = r.distributions.find(clean); d == nil {
+		made := newDistribution(clean, opts)
+		if d = r.distributions.find(made.name); d == nil {
+			d, added = made, true
+			r.distributions.put(made.name, made)
+			r.distributionList = append(r.distributionList, made)
+		}
+		if clean != d.name {
+			r.distributions.put(clean, d)
+		}
+	}
+	if name != clean {
+		r.distributions.put(name, d)
+	}
+	return d, added
 }
 
 // Snapshot returns all stats as they are now. Each is right by itself; they are

@@ -56,16 +56,28 @@ func (s *scalar) incr() {
 	}
 }
 
+// addInt adds n. It is small enough to be inlined.
 func (s *scalar) addInt(n int64) {
+	if uint64(n) > small || !isNear(s.i.Add(n)) {
+		s.addRarely(n)
+	}
+}
+
+// addRarely is the rest of addInt, for where n is negative or large, and not
+// added yet, or has led out of what is near.
+func (s *scalar) addRarely(n int64) {
 	if n < 0 {
 		s.becomeGauge()
 	}
-	if -small <= n && n <= small {
-		if !isNear(s.i.Add(n)) {
-			s.settle()
-		}
-		return
+	switch {
+	case n < -small || n > small:
+		s.addLarge(n)
+	case n >= 0 || !isNear(s.i.Add(n)):
+		s.settle()
 	}
+}
+
+func (s *scalar) addLarge(n int64) {
 	for {
 		old := s.i.Load()
 		sum := old + n
@@ -131,16 +143,29 @@ func (f *far) becomeFloat() {
 	}
 }
 
+// addFloat adds x to a value that is a float.
 func (f *far) addFloat(x float64) {
-	for {
+	for pause := 1; ; pause *= 2 {
 		old := f.f.Load()
 		if f.f.CompareAndSwap(old, math.Float64bits(math.Float64frombits(old)+x)) {
 			return
 		}
+		// Somebody else is at it, and gets more done if nobody takes the cache
+		// line away each time.
+		for range min(pause, maxPause) {
+		}
 	}
 }
 
+// maxPause is how many steps of an empty loop are waited at the most.
+const maxPause = 128
+
+// addFloat is as fast as it can be where x isn't negative and the scalar a float.
 func (s *scalar) addFloat(x float64) {
+	if f := s.far.Load(); x >= 0 && x <= math.MaxFloat64 && f != nil && f.floated.Load() {
+		f.addFloat(x)
+		return
+	}
 	if x-x != 0 {
 		return // NaN or infinite: it would stay so for good, and so would the host's sum
 	}
