@@ -2,7 +2,6 @@ package format
 
 import (
 	"math"
-	"slices"
 	"strings"
 )
 
@@ -48,25 +47,14 @@ type LabelValue struct {
 // their sum over n and always a float. One float in the window makes floats of
 // all percentiles.
 func (s *Samples) Compute() []LabelValue {
-	n := len(s.Window)
-	if n == 0 {
+	if len(s.Window) == 0 {
 		return nil
 	}
-	sorted := slices.Clone(s.Window)
-	if slices.ContainsFunc(sorted, Value.IsFloat) {
-		for i, v := range sorted {
-			sorted[i] = v.ToFloat()
-		}
-	}
-	slices.SortFunc(sorted, Value.Compare)
+	var w window
+	w.fill(s.Window)
 	values := make([]LabelValue, len(s.Labels))
 	for i, label := range s.Labels {
-		values[i].Label = label.Name
-		if label.Percentile == Mean {
-			values[i].Value = mean(sorted)
-		} else {
-			values[i].Value = sorted[percentileIndex(n, label.Percentile)]
-		}
+		values[i] = LabelValue{label.Name, w.value(label.Percentile)}
 	}
 	return values
 }
@@ -82,14 +70,6 @@ func percentileIndex(n int, p float64) int {
 		return n - 1
 	}
 	return int(rank) - 1
-}
-
-func mean(values []Value) Value {
-	var sum Sum
-	for _, v := range values {
-		sum.Add(v)
-	}
-	return Float(sum.Value().Float64() / float64(len(values)))
 }
 
 // ExpandLabel puts label in the place of each "{0}" of LabelTemplate(name), and

@@ -110,65 +110,30 @@ func (s *Snapshot) Lasting() *Snapshot {
 	return left
 }
 
+// Reset makes an empty snapshot of it, to be filled again by Extend in the same
+// memory.
+func (s *Snapshot) Reset() { *s = Snapshot{Stats: s.Stats[:0]} }
+
+// Extend adds an empty stat and returns it. Its Dist is that of the stat that
+// stood at its place before Reset, if that was a distribution: a distribution
+// that takes its place can use its memory, and any other should set it to nil.
+func (s *Snapshot) Extend() *Stat {
+	n := len(s.Stats)
+	if n < cap(s.Stats) {
+		s.Stats = s.Stats[:n+1]
+	} else {
+		s.Stats = append(s.Stats, Stat{})
+	}
+	stat := &s.Stats[n]
+	*stat = Stat{Dist: stat.Dist}
+	return stat
+}
+
+func compareNames(a, b Stat) int { return strings.Compare(a.Name, b.Name) }
+
 // Sort sorts the stats by name, those of one name in the order they are in.
 func (s *Snapshot) Sort() {
-	slices.SortStableFunc(s.Stats, func(a, b Stat) int { return strings.Compare(a.Name, b.Name) })
-}
-
-// Flatten returns the stats as the plain format has them: in place of each
-// distribution a value for each of its labels, and each name once, with the sum
-// of its values. It returns s itself if that is so already.
-func (s *Snapshot) Flatten() *Snapshot {
-	if s.isFlat() {
-		return s
+	if !slices.IsSortedFunc(s.Stats, compareNames) {
+		slices.SortStableFunc(s.Stats, compareNames)
 	}
-	flat := *s
-	flat.Stats = make([]Stat, 0, len(s.Stats))
-	for _, stat := range s.Stats {
-		if stat.Kind != Distribution {
-			flat.Stats = append(flat.Stats, stat)
-			continue
-		}
-		for _, lv := range stat.Dist.Compute() {
-			flat.Stats = append(flat.Stats, Stat{Name: ExpandLabel(stat.Name, lv.Label), Value: lv.Value})
-		}
-	}
-	flat.Sort()
-	flat.addEqual()
-	return &flat
-}
-
-func (s *Snapshot) isFlat() bool {
-	for i, stat := range s.Stats {
-		if stat.Kind == Distribution || i > 0 && stat.Name <= s.Stats[i-1].Name {
-			return false
-		}
-	}
-	return true
-}
-
-// addEqual puts one stat in the place of all of a name, in sorted stats that
-// have no distributions.
-func (s *Snapshot) addEqual() {
-	kept := s.Stats[:0]
-	for rest := s.Stats; len(rest) > 0; {
-		n := 1
-		for n < len(rest) && rest[n].Name == rest[0].Name {
-			n++
-		}
-		stat := rest[0]
-		if n > 1 {
-			var sum Sum
-			var kinds kindSet
-			for _, equal := range rest[:n] {
-				sum.Add(equal.Value)
-				kinds.add(equal.Kind)
-			}
-			stat.Value = sum.Value()
-			stat.Kind, _ = kinds.scalar()
-		}
-		kept = append(kept, stat)
-		rest = rest[n:]
-	}
-	s.Stats = kept
 }

@@ -22,6 +22,9 @@ type Sum struct {
 	float   bool    // a float was added
 }
 
+// reset makes it the zero Sum, which keeps its memory.
+func (s *Sum) reset() { *s = Sum{parts: s.parts[:0]} }
+
 // Add adds v.
 func (s *Sum) Add(v Value) {
 	if v.float {
@@ -90,7 +93,8 @@ func (s *Sum) Value() Value {
 	if i, ok := s.integer(); ok && !s.float {
 		return Int(i)
 	}
-	parts, special := s.floats()
+	var memory [8]float64 // there are seldom more
+	parts, special := s.floats(memory[:0])
 	if special != 0 || special != special {
 		return Float(special)
 	}
@@ -103,7 +107,7 @@ func (s *Sum) Parts() []Value {
 	if i, ok := s.integer(); ok && !s.float {
 		return []Value{Int(i)}
 	}
-	parts, special := s.floats()
+	parts, special := s.floats(nil)
 	if special != 0 || special != special {
 		return []Value{Float(special)}
 	}
@@ -122,9 +126,9 @@ func (s *Sum) integer() (int64, bool) {
 	return int64(s.lo), s.hi == int64(s.lo)>>63
 }
 
-// floats returns the parts of the whole sum, integers included.
-func (s *Sum) floats() (parts []float64, special float64) {
-	parts, special = append(parts, s.parts...), s.special
+// floats appends the parts of the whole sum, integers included.
+func (s *Sum) floats(parts []float64) ([]float64, float64) {
+	parts, special := append(parts, s.parts...), s.special
 	// Each of these is exact: 32 bits fit a float, and so does hi, which is no
 	// larger than the number of values.
 	for _, x := range []float64{

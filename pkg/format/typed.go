@@ -41,26 +41,29 @@ func AppendTyped(b []byte, d *Document) []byte {
 	start := len(b)
 	b = appendLine(b, keyVersion, Int(TypedVersion))
 	if d.ID != "" {
-		b = appendLine(b, keyID+" "+d.ID, Int(1))
+		b = appendNamed(b, keyID, d.ID, Int(1))
 	}
 	if d.PID != 0 {
 		b = appendLine(b, keyPID, Int(int64(d.PID)))
 	}
 	for _, id := range d.Folded {
-		b = appendLine(b, keyFolded+" "+id, Int(1))
+		b = appendNamed(b, keyFolded, id, Int(1))
 	}
-	for i, stat := range d.Snapshot.Stats {
+	for i := range d.Snapshot.Stats {
+		stat := &d.Snapshot.Stats[i]
 		b = appendTypedStat(b, stat)
 		if emitted, ok := d.Emitted[stat.Name]; ok && (i == 0 || d.Snapshot.Stats[i-1].Name != stat.Name) {
 			b = appendTime(b, keyEmitted, stat.Name, emitted.At)
 			b = appendTime(b, keyExpires, stat.Name, emitted.Expires)
 		}
 	}
-	lines := strconv.Itoa(bytes.Count(b[start:], []byte("\n")))
-	return appendLine(b, keyEnd+" "+lines, Int(int64(len(d.Snapshot.Stats))))
+	lines := bytes.Count(b[start:], []byte("\n"))
+	b = append(b, keyEnd+" "...)
+	b = strconv.AppendInt(b, int64(lines), 10)
+	return appendLine(b, "", Int(int64(len(d.Snapshot.Stats))))
 }
 
-func appendTypedStat(b []byte, stat Stat) []byte {
+func appendTypedStat(b []byte, stat *Stat) []byte {
 	if stat.Kind != Distribution {
 		return appendNamed(b, stat.Kind.String(), stat.Name, stat.Value)
 	}
@@ -75,8 +78,26 @@ func appendTypedStat(b []byte, stat Stat) []byte {
 		b = appendArgument(b, label.Name)
 		b = appendNamed(b, "", stat.Name, percentile)
 	}
-	for _, v := range stat.Dist.Window {
-		b = appendNamed(b, keySample, stat.Name, v)
+	return appendSamples(b, stat.Name, stat.Dist.Window)
+}
+
+// appendSamples is appendNamed for each sample. They are most of what a program
+// publishes, and their lines differ in the value only.
+func appendSamples(b []byte, name string, window []Value) []byte {
+	start := len(b)
+	b = append(b, keySample+" "...)
+	b = append(b, name...)
+	b = append(b, ": "...)
+	end := len(b)
+	if len(window) == 0 {
+		return b[:start]
+	}
+	for i, v := range window {
+		if i > 0 {
+			b = append(b, b[start:end]...)
+		}
+		b = v.Append(b)
+		b = append(b, '\n')
 	}
 	return b
 }

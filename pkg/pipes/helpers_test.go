@@ -145,10 +145,10 @@ func threads(t *testing.T) int { return len(procList(t, "/proc/self/task")) }
 // behind.
 type rendered func(b []byte) []byte
 
-func (r rendered) Snapshot() *format.Snapshot {
+func (r rendered) Snapshot(s *format.Snapshot) {
 	var p format.PlainParser
 	_, _ = p.Write(r(nil))
-	return p.Snapshot()
+	*s = *p.Snapshot()
 }
 
 func (rendered) Final() *format.Snapshot { return &format.Snapshot{} }
@@ -168,13 +168,13 @@ func (t *tally) add(n int64) {
 	t.n += n
 }
 
-func (t *tally) Snapshot() *format.Snapshot {
+func (t *tally) Snapshot(s *format.Snapshot) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.ended {
-		return &format.Snapshot{}
+	s.Reset()
+	if !t.ended {
+		*s = *tallied(t.n)
 	}
-	return tallied(t.n)
 }
 
 func (t *tally) Final() *format.Snapshot {
@@ -279,13 +279,12 @@ func numbered300kB() *numbered { return newNumbered(250, 1200) }
 func numbered3MB() *numbered   { return newNumbered(300, 10_000) }
 
 // Snapshot and Final make it Stats that leave nothing behind.
-func (n *numbered) Snapshot() *format.Snapshot {
+func (n *numbered) Snapshot(s *format.Snapshot) {
 	value := format.Int(serialBase + n.serial.Add(1))
-	s := &format.Snapshot{Stats: make([]format.Stat, n.lines)}
-	for i, name := range n.names {
-		s.Stats[i] = format.Stat{Name: name, Value: value}
+	s.Reset()
+	for _, name := range n.names {
+		*s.Extend() = format.Stat{Name: name, Value: value}
 	}
-	return s
 }
 
 func (*numbered) Final() *format.Snapshot { return &format.Snapshot{} }

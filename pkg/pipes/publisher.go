@@ -26,9 +26,10 @@ type PublisherOptions struct {
 
 // Stats are what a Publisher publishes.
 type Stats interface {
-	// Snapshot returns all stats as they are now. It is called once for each
-	// reader, from two goroutines at most, and must not panic.
-	Snapshot() *format.Snapshot
+	// Snapshot makes s what all stats are now. What is in s is what an earlier call
+	// has put there, for its memory. It is called once for each reader, from two
+	// goroutines at most, each with an s of its own, and must not panic.
+	Snapshot(s *format.Snapshot)
 
 	// Final returns what outlives the publisher (see format.Snapshot.Lasting),
 	// all of it: a Snapshot that was begun before holds no more than that. From
@@ -59,8 +60,8 @@ func Publish(opts PublisherOptions, stats Stats) (*Publisher, error) {
 		return nil, err
 	}
 	p := &Publisher{opts: opts, source: stats, closing: make(chan struct{})}
-	p.stats = &pipe{publisher: p, name: p.statsName, render: p.renderPlain, done: make(chan struct{})}
-	p.typed = &pipe{publisher: p, name: p.typedName, render: p.renderTyped, done: make(chan struct{})}
+	p.stats = &pipe{publisher: p, name: p.statsName, render: p.plainRenderer(), done: make(chan struct{})}
+	p.typed = &pipe{publisher: p, name: p.typedName, render: p.typedRenderer(), done: make(chan struct{})}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.claim(); err != nil {
@@ -98,25 +99,37 @@ func (p *Publisher) statsName() string { return statsName(p.stem) }
 
 func (p *Publisher) typedName() string { return typedName(p.stem, p.id) }
 
-func (p *Publisher) renderPlain(b []byte) []byte {
-	return format.AppendPlain(b, p.source.Snapshot())
-}
-
-// renderTyped never appends more than the final, if there is one by the time
-// that it is through: what a reader has seen must not be taken back.
-func (p *Publisher) renderTyped(b []byte) []byte {
-	snapshot := p.source.Snapshot()
-	p.mu.Lock()
-	if p.final != nil {
-		snapshot = p.final
+// plainRenderer returns a function that appends the stats in the plain format, in
+// memory of its own, which it needs no more of each time.
+func (p *Publisher) plainRenderer() func(b []byte) []byte {
+	var snapshot format.Snapshot
+	var flattener format.Flattener
+	return func(b []byte) []byte {
+		p.source.Snapshot(&snapshot)
+		return format.AppendPlain(b, flattener.Flatten(&snapshot))
 	}
-	doc := p.document(snapshot)
-	p.mu.Unlock()
-	return format.AppendTyped(b, doc)
 }
 
-func (p *Publisher) document(s *format.Snapshot) *format.Document {
-	return &format.Document{ID: p.id, PID: os.Getpid(), Snapshot: s}
+// typedRenderer is the same for the typed format. It never appends more than the
+// final, if there is one by the time that it is through: what a reader has seen
+// must not be taken back.
+func (p *Publisher) typedRenderer() func(b []byte) []byte {
+	var snapshot format.Snapshot
+	var doc format.Document
+	return func(b []byte) []byte {
+		p.source.Snapshot(&snapshot)
+		p.mu.Lock()
+		doc = p.document(&snapshot)
+		if p.final != nil {
+			doc.Snapshot = p.final
+		}
+		p.mu.Unlock()
+		return format.AppendTyped(b, &doc)
+	}
+}
+
+func (p *Publisher) document(s *format.Snapshot) format.Document {
+	return format.Document{ID: p.id, PID: os.Getpid(), Snapshot: s}
 }
 
 // Path returns where the pipe is. That changes only if somebody else took the
@@ -326,20 +339,21 @@ func (p *Publisher) handOver() (err error) {
 		p.kept = true
 		return errors.Join(err, p.withdraw())
 	}
+	document := p.document(p.final)
 	if p.dir == nil {
 		// All was deleted, and could not be put back until now.
-		if err := retain(p.opts.Dir, p.stem, p.document(p.final)); err != nil {
+		if err := retain(p.opts.Dir, p.stem, &document); err != nil {
 			return err
 		}
 		p.kept = true
 		return nil
 	}
-	text := format.AppendTyped(nil, p.document(p.final))
+	text := format.AppendTyped(nil, &document)
 	finalErr := p.typed.leave(func(f *fifo) error {
 		return p.dir.putFinal(p.typedName(), f, text)
 	})
 	if errors.Is(finalErr, fs.ErrNotExist) { // somebody has deleted the directory
-		finalErr = retain(p.opts.Dir, p.stem, p.document(p.final))
+		finalErr = retain(p.opts.Dir, p.stem, &document)
 	}
 	info, statErr := statAt(p.dir.fd, p.typedName())
 	p.kept = finalErr == nil || statErr == nil

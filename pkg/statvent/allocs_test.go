@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"unsafe"
+
+	"github.com/statvent/statvent/pkg/format"
 )
 
 // checkAllocs calls f once, which may allocate, and then again and again.
@@ -106,4 +108,27 @@ func TestDistributionAllocatesOnlyForItsFirstValue(t *testing.T) {
 	check(1)
 	check(7)
 	check(DefaultWindow)
+}
+
+// What a reader costs: see pipes.Publish.
+func TestSnapshotsInOneMemoryAllocateNothing(t *testing.T) {
+	r := crowd()
+	r.NewDistribution("floats").RecordFloat(0.5)
+	r.NewDistribution("none")
+	r.SetFunc("computed", func() float64 { return 1 })
+	var s format.Snapshot
+	var f format.Flattener
+	var text []byte
+	checkAllocs(t, "a plain snapshot", func() {
+		r.Incr("app.requests.by.path.1")
+		r.Record("app.latency.{0}.1", 1)
+		r.RecordFloat("floats", 0.25)
+		r.SnapshotInto(&s)
+		text = format.AppendPlain(text[:0], f.Flatten(&s))
+	})
+	doc := format.Document{ID: "x", PID: 1, Snapshot: &s}
+	checkAllocs(t, "a typed snapshot", func() {
+		r.SnapshotInto(&s)
+		text = format.AppendTyped(text[:0], &doc)
+	})
 }

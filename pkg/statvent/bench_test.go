@@ -121,11 +121,22 @@ func BenchmarkRecord(b *testing.B) {
 
 // BenchmarkSnapshot is what a program pays for one reader.
 func BenchmarkSnapshot(b *testing.B) {
-	r := crowd()
-	var text []byte
-	b.ReportAllocs()
-	for b.Loop() {
-		text = format.AppendPlain(text[:0], r.Snapshot())
+	benchmark := func(name string, appendTo func(b []byte, s *format.Snapshot) []byte) {
+		b.Run(name, func(b *testing.B) {
+			r := crowd()
+			var s format.Snapshot
+			var text []byte
+			b.ReportAllocs()
+			for b.Loop() {
+				r.SnapshotInto(&s)
+				text = appendTo(text[:0], &s)
+			}
+			b.SetBytes(int64(len(text)))
+		})
 	}
-	b.SetBytes(int64(len(text)))
+	var f format.Flattener
+	benchmark("plain", func(b []byte, s *format.Snapshot) []byte { return format.AppendPlain(b, f.Flatten(s)) })
+	benchmark("typed", func(b []byte, s *format.Snapshot) []byte {
+		return format.AppendTyped(b, &format.Document{Snapshot: s})
+	})
 }

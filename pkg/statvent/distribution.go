@@ -147,41 +147,50 @@ func (d *Distribution) record(v format.Value) {
 	}
 }
 
-// samples returns a copy of what is known, nil if nothing was recorded yet.
-func (d *Distribution) samples() *format.Samples {
+// copyTo makes a copy of what is known, in the memory of s, and tells whether
+// anything was recorded yet.
+func (d *Distribution) copyTo(s *format.Samples) bool {
+	window := s.Window[:0]
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.count == 0 {
-		return nil
-	}
-	s := &format.Samples{Count: d.count, Sum: d.sum, Labels: d.labels, Window: make([]format.Value, 0, len(d.window))}
+	*s = format.Samples{Count: d.count, Sum: d.sum, Labels: d.labels}
 	for _, part := range [][]uint64{d.window[d.next:], d.window[:d.next]} {
-		for _, bits := range part {
-			if d.floats {
-				s.Window = append(s.Window, format.Float(math.Float64frombits(bits)))
-			} else {
-				s.Window = append(s.Window, format.Int(int64(bits)))
+		if d.floats {
+			for _, bits := range part {
+				window = append(window, format.Float(math.Float64frombits(bits)))
+			}
+		} else {
+			for _, bits := range part {
+				window = append(window, format.Int(int64(bits)))
 			}
 		}
 	}
-	return s
+	s.Window = window
+	return d.count > 0
 }
 
 // appendTo appends the distribution to the snapshot: as such where its labels
 // and names are of the ordinary kind, else as the values that they yield.
 func (d *Distribution) appendTo(s *format.Snapshot) {
-	samples := d.samples()
+	stat := s.Extend()
+	if stat.Dist == nil {
+		stat.Dist = new(format.Samples)
+	}
+	samples := stat.Dist
+	recorded := d.copyTo(samples)
+	template := d.template.Load()
+	if recorded && d.calculate == nil && template != nil {
+		stat.Name, stat.Kind = *template, format.Distribution
+		return
+	}
+	s.Stats = s.Stats[:len(s.Stats)-1]
 	switch {
-	case samples == nil:
+	case !recorded:
 	case d.calculate != nil:
 		for label, v := range d.calculate(sortedFloats(samples.Window)) {
 			s.Stats = append(s.Stats, format.Stat{Name: d.labelName(label), Value: format.Float(v)})
 		}
 	default:
-		if template := d.template.Load(); template != nil {
-			s.Stats = append(s.Stats, format.Stat{Name: *template, Kind: format.Distribution, Dist: samples})
-			return
-		}
 		for _, lv := range samples.Compute() {
 			s.Stats = append(s.Stats, format.Stat{Name: d.labelName(lv.Label), Value: lv.Value})
 		}

@@ -447,8 +447,8 @@ func TestDistributionCountsConcurrentValuesExactly(t *testing.T) {
 	var seen int64
 	together(record, record, recordFloats, recordFloats, func() {
 		for range 100 {
-			s := d.samples()
-			if s == nil {
+			var s format.Samples
+			if !d.copyTo(&s) {
 				continue
 			}
 			if s.Count < seen || len(s.Window) != int(min(s.Count, 10)) {

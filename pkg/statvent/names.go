@@ -60,14 +60,14 @@ func (n *names[T]) put(name string, value *T) {
 
 // create adds a zero value for a name that isn't there yet, in one piece with its
 // entry: finding it touches one cache line less.
-func (n *names[T]) create(name string) *T {
+func (n *names[T]) create(name string) *entry[T] {
 	var both struct {
 		entry entry[T]
 		value T
 	}
 	both.entry = entry[T]{name: name, value: &both.value}
 	n.add(&both.entry)
-	return &both.value
+	return &both.entry
 }
 
 func (n *names[T]) add(e *entry[T]) {

@@ -57,16 +57,15 @@ func newPublished(r *Registry, dir string, runtime bool) *published {
 }
 
 // Snapshot is a method of pipes.Stats.
-func (p *published) Snapshot() *format.Snapshot {
+func (p *published) Snapshot(s *format.Snapshot) {
 	p.mu.Lock()
 	before := p.before // first: a Final that comes meanwhile takes nothing out of this
 	p.mu.Unlock()
-	s := p.registry.Snapshot()
+	p.registry.SnapshotInto(s)
 	if p.runtime {
 		appendRuntimeStats(s)
 	}
 	before.subtractFrom(s)
-	return s
 }
 
 // Final is a method of pipes.Stats.

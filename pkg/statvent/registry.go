@@ -1,7 +1,7 @@
 package statvent
 
 import (
-	"maps"
+	"slices"
 	"strings"
 	"sync"
 
@@ -20,17 +20,24 @@ type Registry struct {
 	scalars       names[Counter]
 	distributions names[Distribution]
 
-	mu sync.Mutex // guards what follows, and adding names
-	// Each stat once, by its own name.
-	scalarList       []namedScalar
-	distributionList []*Distribution
-	funcs            map[string]func() float64
-	accounts         map[string]*account // by pipe directory
+	mu       sync.Mutex // guards what follows, and adding names
+	stats    stats
+	order    order
+	accounts map[string]*account // by pipe directory
 }
 
-type namedScalar struct {
+// stats are each stat once, by its own name. The elements of the slices never
+// change, so that what was copied under a lock can be read without it.
+type stats struct {
+	version       int // counts the changes of what follows
+	scalars       []*entry[Counter]
+	distributions []*Distribution
+	funcs         []namedFunc
+}
+
+type namedFunc struct {
 	name string
-	s    *scalar
+	f    func() float64
 }
 
 // NewRegistry returns a registry without stats.
@@ -82,17 +89,14 @@ func (r *Registry) SetFloat(name string, x float64) { r.scalar(name).setFloat(x)
 // reads. Another f takes its place; nil removes the stat. If f panics, the stat
 // is missing from that snapshot.
 func (r *Registry) SetFunc(name string, f func() float64) {
+	name = strings.Clone(format.CleanName(name))
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	name = strings.Clone(format.CleanName(name))
-	if f == nil {
-		delete(r.funcs, name)
-		return
+	r.stats.version++
+	r.stats.funcs = slices.DeleteFunc(slices.Clone(r.stats.funcs), func(n namedFunc) bool { return n.name == name })
+	if f != nil {
+		r.stats.funcs = append(r.stats.funcs, namedFunc{name, f})
 	}
-	if r.funcs == nil {
-		r.funcs = make(map[string]func() float64)
-	}
-	r.funcs[name] = f
 }
 
 // Record adds n to the distribution of that name.
@@ -129,8 +133,10 @@ func (r *Registry) addCounter(name string) *Counter {
 	own := format.CleanName(name)
 	c := r.scalars.find(own)
 	if c == nil {
-		c = r.scalars.create(own)
-		r.scalarList = append(r.scalarList, namedScalar{own, &c.s})
+		e := r.scalars.create(own)
+		r.stats.version++
+		r.stats.scalars = append(r.stats.scalars, e)
+		c = e.value
 	}
 	if own != name {
 		r.scalars.put(name, c)
@@ -159,7 +165,8 @@ func (r *Registry) findOrAddDistribution(name string, opts []DistributionOption)
 		if d = r.distributions.find(made.name); d == nil {
 			d, added = made, true
 			r.distributions.put(made.name, made)
-			r.distributionList = append(r.distributionList, made)
+			r.stats.version++
+			r.stats.distributions = append(r.stats.distributions, made)
 		}
 		if clean != d.name {
 			r.distributions.put(clean, d)
@@ -169,65 +176,4 @@ func (r *Registry) findOrAddDistribution(name string, opts []DistributionOption)
 		r.distributions.put(name, d)
 	}
 	return d, added
-}
-
-// Snapshot returns all stats as they are now. Each is right by itself; they are
-// not all of one instant, since recording goes on.
-func (r *Registry) Snapshot() *format.Snapshot {
-	r.mu.Lock()
-	scalars, distributions := r.scalarList, r.distributionList // elements never change
-	funcs := maps.Clone(r.funcs)
-	r.mu.Unlock()
-
-	s := &format.Snapshot{Stats: make([]format.Stat, 0, len(scalars)+len(distributions)+len(funcs))}
-	for _, stat := range scalars {
-		value := stat.s.value() // before the kind: what is decremented is a gauge first
-		s.Stats = append(s.Stats, format.Stat{Name: stat.name, Kind: stat.s.kind(), Value: value})
-	}
-	for _, d := range distributions {
-		protect(s, d.appendTo)
-	}
-	for name, f := range funcs {
-		protect(s, func(s *format.Snapshot) {
-			s.Stats = append(s.Stats, format.Stat{Name: name, Kind: format.Gauge, Value: format.Float(f())})
-		})
-	}
-	s.Sort()
-	return s
-}
-
-// lasting returns what outlives the program. Unlike Snapshot it runs none of the
-// program's own functions.
-func (r *Registry) lasting() *format.Snapshot {
-	r.mu.Lock()
-	scalars, distributions := r.scalarList, r.distributionList
-	r.mu.Unlock()
-	s := &format.Snapshot{}
-	for _, stat := range scalars {
-		value := stat.s.value()
-		if kind := stat.s.kind(); kind == format.Counter {
-			s.Stats = append(s.Stats, format.Stat{Name: stat.name, Kind: kind, Value: value})
-		}
-	}
-	for _, d := range distributions {
-		if template := d.template.Load(); template != nil {
-			if samples := d.samples(); samples != nil {
-				s.Stats = append(s.Stats, format.Stat{Name: *template, Kind: format.Distribution, Dist: samples})
-			}
-		}
-	}
-	s.Sort()
-	return s.Lasting()
-}
-
-// protect calls a function that runs code of the program's. If that panics, the
-// snapshot is as it was before.
-func protect(s *format.Snapshot, appendTo func(*format.Snapshot)) {
-	before := len(s.Stats)
-	defer func() {
-		if recover() != nil {
-			s.Stats = s.Stats[:before]
-		}
-	}()
-	appendTo(s)
 }

@@ -334,7 +334,7 @@ func TestSpellingsOfOneNameAreOneDistributionWithAFormat(t *testing.T) {
 			r.distributionBy(name, upper).Record(1)
 		}
 		r.Record(names[len(names)-1], 1)
-		if n := len(r.distributionList); n != 1 {
+		if n := len(r.stats.distributions); n != 1 {
 			t.Errorf("%q are %d distributions", names, n)
 		}
 	}
