@@ -79,8 +79,9 @@ func (c Combiner) Combine(snapshots ...*Snapshot) *Snapshot {
 	m := merger{aggregate: c.Aggregate, at: make(map[string]int)}
 	for source, s := range snapshots {
 		total.Skipped += s.Skipped
-		for _, stat := range s.Stats {
-			if stat.isSound(s.Ended) {
+		m.next = 0
+		for i := range s.Stats {
+			if stat := &s.Stats[i]; stat.isSound(s.Ended) {
 				m.add(source, s.Ended, stat)
 			} else {
 				total.Skipped++
@@ -106,6 +107,7 @@ type merger struct {
 	aggregate func(name string) Aggregate // may be nil
 	at        map[string]int              // name -> index in merged
 	merged    []merged
+	next      int // index in merged of the one behind the last: see find
 }
 
 // merged is what all snapshots say of one name.
@@ -129,18 +131,8 @@ type sourceValue struct {
 	value  Value
 }
 
-func (m *merger) add(source int, ended bool, stat Stat) {
-	i, ok := m.at[stat.Name]
-	if !ok {
-		i = len(m.merged)
-		m.at[stat.Name] = i
-		one := merged{name: stat.Name, aggregate: AggregateSum}
-		if m.aggregate != nil {
-			one.aggregate = cmp.Or(m.aggregate(stat.Name), AggregateSum)
-		}
-		m.merged = append(m.merged, one)
-	}
-	one := &m.merged[i]
+func (m *merger) add(source int, ended bool, stat *Stat) {
+	one := m.find(stat.Name)
 	one.kinds.add(stat.Kind)
 	switch {
 	case stat.Kind == Distribution:
@@ -153,6 +145,27 @@ func (m *merger) add(source int, ended bool, stat Stat) {
 			one.keep(source, stat.Value)
 		}
 	}
+}
+
+// find returns what is said of a name. The processes of a host are often of one
+// program and have the same names in the same order: the name is then the one that
+// followed the last in another snapshot, and isn't looked up.
+func (m *merger) find(name string) *merged {
+	i := m.next
+	if i >= len(m.merged) || m.merged[i].name != name {
+		known := false
+		if i, known = m.at[name]; !known {
+			i = len(m.merged)
+			m.at[name] = i
+			one := merged{name: name, aggregate: AggregateSum}
+			if m.aggregate != nil {
+				one.aggregate = cmp.Or(m.aggregate(name), AggregateSum)
+			}
+			m.merged = append(m.merged, one)
+		}
+	}
+	m.next = i + 1
+	return &m.merged[i]
 }
 
 // keep keeps the values of each source apart.
@@ -256,13 +269,14 @@ func Fold(kept *Snapshot, ended ...*Snapshot) *Snapshot {
 	result := &Snapshot{Ended: true}
 	m := merger{at: make(map[string]int)}
 	for _, s := range append([]*Snapshot{kept}, ended...) {
-		for _, stat := range s.Stats {
+		for i := range s.Stats {
+			stat := &s.Stats[i]
 			if stat.Kind == Counter || stat.Kind == Distribution {
 				if stat.isSound(true) {
 					m.add(0, true, stat)
 				}
 			} else if s == kept {
-				result.Stats = append(result.Stats, stat)
+				result.Stats = append(result.Stats, *stat)
 			}
 		}
 	}

@@ -88,5 +88,5 @@ func cutLine(line string) (left, value string, ok bool) {
 	if colon < 0 {
 		return "", "", false
 	}
-	return line[:colon], strings.Trim(line[colon+1:], blanks), true
+	return line[:colon], trimBlanks(line[colon+1:]), true
 }

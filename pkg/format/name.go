@@ -6,9 +6,21 @@ import (
 	"strings"
 )
 
-// blanks are the bytes that a reader of the plain format takes off either end
+// isBlank tells whether a reader of the plain format takes the byte off either end
 // of a name and of a value.
-const blanks = " \t\r\v\f"
+func isBlank(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' && c != '\n' }
+
+// trimBlanks takes them off. strings.Trim makes a set of its bytes each time, which
+// was a fifth of the work of a parser.
+func trimBlanks(s string) string {
+	for len(s) > 0 && isBlank(s[0]) {
+		s = s[1:]
+	}
+	for len(s) > 0 && isBlank(s[len(s)-1]) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
 
 var lineBreaks = strings.NewReplacer("\r\n", " ", "\n", " ", "\r", " ")
 
@@ -19,7 +31,7 @@ func CleanName(name string) string {
 	if strings.ContainsAny(name, "\n\r") {
 		name = lineBreaks.Replace(name)
 	}
-	return strings.Trim(name, blanks)
+	return trimBlanks(name)
 }
 
 // MaxName is the length of the longest name, in bytes, that fits into a line of

@@ -1,9 +1,10 @@
 package format
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
-	"strings"
+	"slices"
 )
 
 // AppendPlain appends the snapshot in the plain format: "NAME: VALUE\n" for
@@ -29,7 +30,7 @@ func ParseLine(line string) (name string, v Value, err error) {
 	if !ok {
 		return "", Value{}, fmt.Errorf("%q has no colon between a name and a number", line)
 	}
-	name = strings.Trim(left, blanks)
+	name = trimBlanks(left)
 	if v, err = ParseValue(value); err != nil {
 		err = fmt.Errorf("%s: %w", name, err)
 	}
@@ -55,6 +56,8 @@ type PlainParser struct {
 // Write parses the lines that end in text and keeps the beginning of the next
 // one. Its error is nil or ErrTooManyStats.
 func (p *PlainParser) Write(text []byte) (int, error) {
+	const shortest = len("a: 1\n") // or nearly; else many empty lines would take much memory
+	p.stats = slices.Grow(p.stats, min(bytes.Count(text, []byte("\n")), len(text)/shortest+1))
 	if err := p.lines.write(text, cmp.Or(p.MaxLine, DefaultMaxLine), p.line, p.skip); err != nil {
 		return 0, err
 	}
@@ -72,7 +75,7 @@ func (p *PlainParser) line(line string) error {
 	case len(p.stats) >= cmp.Or(p.MaxStats, DefaultMaxStats):
 		return ErrTooManyStats
 	}
-	p.stats = append(p.stats, Stat{Name: strings.Trim(name, blanks), Value: value})
+	p.stats = append(p.stats, Stat{Name: trimBlanks(name), Value: value})
 	return nil
 }
 

@@ -69,7 +69,7 @@ func (s *Snapshot) Lookup(name string) (Value, bool) {
 
 // isSound tells whether the stat can be added to others of its name. A counter is
 // finite and not negative, unless it is one of several parts: see Fold.
-func (s Stat) isSound(part bool) bool {
+func (s *Stat) isSound(part bool) bool {
 	switch s.Kind {
 	case Counter:
 		return s.Value.IsFinite() && (part || s.Value.Float64() >= 0)
@@ -129,11 +129,12 @@ func (s *Snapshot) Extend() *Stat {
 	return stat
 }
 
-func compareNames(a, b Stat) int { return strings.Compare(a.Name, b.Name) }
-
 // Sort sorts the stats by name, those of one name in the order they are in.
 func (s *Snapshot) Sort() {
-	if !slices.IsSortedFunc(s.Stats, compareNames) {
-		slices.SortStableFunc(s.Stats, compareNames)
+	for i := 1; i < len(s.Stats); i++ {
+		if s.Stats[i].Name < s.Stats[i-1].Name {
+			slices.SortStableFunc(s.Stats, func(a, b Stat) int { return strings.Compare(a.Name, b.Name) })
+			return
+		}
 	}
 }

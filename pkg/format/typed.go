@@ -188,6 +188,7 @@ type TypedParser struct {
 	MaxStats int // of all documents; 0 means DefaultMaxStats
 
 	lines     lines
+	written   int // lines of the text that is being written
 	documents []*Document
 	stats     int             // of all documents
 	err       error           // about the first that isn't complete
@@ -197,6 +198,7 @@ type TypedParser struct {
 // Write parses the lines that end in text and keeps the beginning of the next
 // one. Its error is nil or ErrTooManyStats.
 func (p *TypedParser) Write(text []byte) (int, error) {
+	p.written = bytes.Count(text, []byte("\n"))
 	if err := p.lines.write(text, cmp.Or(p.MaxLine, DefaultMaxLine), p.line, p.tooLong); err != nil {
 		return 0, err
 	}
@@ -233,6 +235,8 @@ func (p *TypedParser) line(line string) error {
 			p.giveUp()
 		}
 		p.open = &openedDocument{known: v == Int(TypedVersion), lines: 1, maxName: cmp.Or(p.MaxLine, DefaultMaxLine)}
+		const many = 256 // of more lines, most are samples
+		p.open.snapshot.Stats = make([]Stat, 0, min(p.written, many))
 	case p.open == nil:
 		p.err = cmp.Or(p.err, ErrVersion)
 	case !p.open.known:
@@ -300,14 +304,14 @@ func (d *openedDocument) line(keyword, rest string, v Value, ok bool) (stat bool
 	case keyUntyped, keyCounter, keyGauge, keyDistribution:
 		ok = ok && (keyword != keyDistribution || v.IsFinite())
 		if ok {
-			d.add(keyword, strings.Trim(rest, blanks), v)
+			d.add(keyword, trimBlanks(rest), v)
 			return true
 		}
 		d.perhaps++
 	case keySum, keySample, keyLabel:
 		ok = ok && d.describe(keyword, rest, v)
 	case keyEmitted, keyExpires:
-		ok = ok && d.emitted(keyword, strings.Trim(rest, blanks), v)
+		ok = ok && d.emitted(keyword, trimBlanks(rest), v)
 	case keyPID, keyID, keyFolded:
 		if ok {
 			d.identify(keyword, rest, v)
@@ -377,7 +381,7 @@ func (d *openedDocument) describe(keyword, rest string, v Value) bool {
 		label, rest, _ = strings.Cut(rest, " ")
 		label, read = parseArgument(label)
 	}
-	name := strings.Trim(rest, blanks)
+	name := trimBlanks(rest)
 	samples, ok := d.distributions[name]
 	switch {
 	case !ok || !read:

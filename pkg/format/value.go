@@ -123,8 +123,10 @@ func ParseValue(s string) (Value, error) {
 	if v, ok := parseShortInt(s); ok {
 		return v, nil
 	}
-	if i, err := strconv.ParseInt(s, 10, 64); err == nil {
-		return Int(i), nil
+	if isInteger(s) { // else ParseInt would make an error for nothing
+		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
+			return Int(i), nil
+		}
 	}
 	if strings.ContainsAny(s, "xX_") {
 		return Value{}, fmt.Errorf("not a number: %q", s)
@@ -137,6 +139,19 @@ func ParseValue(s string) (Value, error) {
 		return Value{}, fmt.Errorf("not a number: %q", s)
 	}
 	return Float(f), nil
+}
+
+// isInteger tells whether there is nothing but digits behind a sign.
+func isInteger(s string) bool {
+	if s != "" && (s[0] == '-' || s[0] == '+') {
+		s = s[1:]
+	}
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
 }
 
 // parseShortInt reads up to 18 digits, which can't overflow. Nearly every
