@@ -1,11 +1,13 @@
 package statvent
 
+import "sync/atomic"
+
 // A Gauge is a handle of a stat that goes up and down. All methods are safe for
 // concurrent use.
 type Gauge struct{ s scalar }
 
 // Incr adds 1.
-func (g *Gauge) Incr() { g.s.incr() }
+func (g *Gauge) Incr() { atomic.AddInt64(&g.s.i, 1) }
 
 // IncrBy adds n, which may be negative.
 func (g *Gauge) IncrBy(n int64) { g.s.addInt(n) }

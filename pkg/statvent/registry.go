@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/statvent/statvent/pkg/format"
 )
@@ -70,7 +71,7 @@ func (r *Registry) NewDistribution(name string, opts ...DistributionOption) *Dis
 }
 
 // Incr adds 1 to the counter of that name.
-func (r *Registry) Incr(name string) { r.scalar(name).incr() }
+func (r *Registry) Incr(name string) { atomic.AddInt64(&r.scalar(name).i, 1) }
 
 // IncrBy adds n to the stat of that name. A negative n makes it a gauge.
 func (r *Registry) IncrBy(name string, n int64) { r.scalar(name).addInt(n) }
