@@ -74,11 +74,11 @@ type Distribution struct {
 	template atomic.Pointer[string] // see findTemplate; nil if there is none
 
 	mu     sync.Mutex // guards what follows
-	window []uint64   // ints, or the bits of floats; filled up to its capacity, then a ring
-	next   int        // where the next value goes in the full ring
+	window []uint64   // a ring of ints, or of the bits of floats; nil before the first
+	next   int        // where the next one goes
 	floats bool       // a float was recorded once
 	count  int64
-	sum    format.Value
+	sum    windowSum
 }
 
 // newDistribution returns one with a name that is clean.
@@ -100,43 +100,81 @@ func newDistribution(name string, opts []DistributionOption) *Distribution {
 
 // Record adds n to the values: as a float, if a float was ever recorded.
 func (d *Distribution) Record(n int64) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.mu.Lock() // a deferred Unlock takes longer, and nothing here panics
 	if d.floats {
-		d.keep(math.Float64bits(float64(n)), format.Float(float64(n)))
+		d.keep(math.Float64bits(float64(n)))
+		d.sum.real += float64(n)
 	} else {
-		d.keep(uint64(n), format.Int(n))
+		d.keep(uint64(n))
+		d.sum.addInt(n)
 	}
+	d.mu.Unlock()
 }
 
 // RecordFloat adds x to the values, all of which are floats from then on.
 func (d *Distribution) RecordFloat(x float64) {
 	d.mu.Lock()
-	defer d.mu.Unlock()
 	if !d.floats {
-		d.floats = true
-		for i, bits := range d.window {
-			d.window[i] = math.Float64bits(float64(int64(bits)))
-		}
-		d.sum = d.sum.ToFloat()
+		d.becomeFloat()
 	}
-	d.keep(math.Float64bits(x), format.Float(x))
+	d.keep(math.Float64bits(x))
+	d.sum.real += x
+	d.mu.Unlock()
 }
 
-func (d *Distribution) keep(bits uint64, v format.Value) {
+// keep puts a value into the ring. The caller holds mu.
+func (d *Distribution) keep(bits uint64) {
 	if d.window == nil {
-		d.window = make([]uint64, 0, cmp.Or(d.size, DefaultWindow))
+		d.window = make([]uint64, cmp.Or(d.size, DefaultWindow))
 	}
-	if len(d.window) < cap(d.window) {
-		d.window = append(d.window, bits)
-	} else {
-		d.window[d.next] = bits
-		if d.next++; d.next == len(d.window) {
-			d.next = 0
-		}
+	d.window[d.next] = bits
+	if d.next++; d.next == len(d.window) {
+		d.next = 0
 	}
 	d.count++
-	d.sum = d.sum.Add(v)
+}
+
+// becomeFloat makes floats of all values. The caller holds mu.
+func (d *Distribution) becomeFloat() {
+	d.floats = true
+	for i, bits := range d.window { // those that aren't there yet are 0
+		d.window[i] = math.Float64bits(float64(int64(bits)))
+	}
+	d.sum.becomeFloat()
+}
+
+// A windowSum is an integer until it becomes a float.
+type windowSum struct {
+	int   int64
+	float bool
+	real  float64 // the sum, if float
+}
+
+func (s *windowSum) addInt(n int64) {
+	if s.float {
+		s.real += float64(n)
+		return
+	}
+	sum := s.int + n
+	if (sum > s.int) != (n > 0) { // it would leave int64
+		s.becomeFloat()
+		s.real += float64(n)
+		return
+	}
+	s.int = sum
+}
+
+func (s *windowSum) becomeFloat() {
+	if !s.float {
+		s.float, s.real = true, float64(s.int)
+	}
+}
+
+func (s *windowSum) value() format.Value {
+	if s.float {
+		return format.Float(s.real)
+	}
+	return format.Int(s.int)
 }
 
 func (d *Distribution) record(v format.Value) {
@@ -153,8 +191,12 @@ func (d *Distribution) copyTo(s *format.Samples) bool {
 	window := s.Window[:0]
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	*s = format.Samples{Count: d.count, Sum: d.sum, Labels: d.labels}
-	for _, part := range [][]uint64{d.window[d.next:], d.window[:d.next]} {
+	*s = format.Samples{Count: d.count, Sum: d.sum.value(), Labels: d.labels}
+	var oldest []uint64 // those behind next, once the ring is full
+	if d.count >= int64(len(d.window)) {
+		oldest = d.window[d.next:]
+	}
+	for _, part := range [][]uint64{oldest, d.window[:d.next]} {
 		if d.floats {
 			for _, bits := range part {
 				window = append(window, format.Float(math.Float64frombits(bits)))

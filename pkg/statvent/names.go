@@ -1,9 +1,6 @@
 package statvent
 
-import (
-	"hash/maphash"
-	"sync/atomic"
-)
+import "sync/atomic"
 
 // names finds values by name without a lock. It only grows. Adding needs one: all
 // calls of put must be made under the same lock; find and put may run at once.
@@ -14,8 +11,8 @@ import (
 // by byte and never kept by address: a caller may pass a string whose bytes change
 // later.
 //
-// A map behind an atomic pointer would have to be copied for each new name; a
-// sync.Map takes three times as long to find one.
+// A map behind an atomic pointer would have to be copied for each new name, and a
+// sync.Map takes longer to find one.
 type names[T any] struct {
 	slots atomic.Pointer[[]slot[T]] // a power of two of them; nil if there are none
 	count int                       // entries
@@ -25,14 +22,13 @@ type names[T any] struct {
 // name is in the first slot, from the one that its hash says on, that was free.
 type slot[T any] = atomic.Pointer[entry[T]]
 
+// An entry is apart from its value: that is written to all the time, and would take
+// the entry out of the caches of all other processors.
 type entry[T any] struct {
 	hash  uint64
 	name  string
 	value *T
 }
-
-// seed makes it hard to find names that share their slots.
-var seed = maphash.MakeSeed()
 
 // find returns the value of a name, nil if there is none.
 func (n *names[T]) find(name string) *T {
@@ -40,7 +36,7 @@ func (n *names[T]) find(name string) *T {
 	if slots == nil {
 		return nil
 	}
-	hash := maphash.String(seed, name)
+	hash := hash(name)
 	for i := hash; ; i++ {
 		e := (*slots)[i&uint64(len(*slots)-1)].Load()
 		if e == nil {
@@ -52,26 +48,10 @@ func (n *names[T]) find(name string) *T {
 	}
 }
 
-// put adds the value of a name that isn't there yet. The name's bytes must not
-// change any more.
-func (n *names[T]) put(name string, value *T) {
-	n.add(&entry[T]{name: name, value: value})
-}
-
-// create adds a zero value for a name that isn't there yet, in one piece with its
-// entry: finding it touches one cache line less.
-func (n *names[T]) create(name string) *entry[T] {
-	var both struct {
-		entry entry[T]
-		value T
-	}
-	both.entry = entry[T]{name: name, value: &both.value}
-	n.add(&both.entry)
-	return &both.entry
-}
-
-func (n *names[T]) add(e *entry[T]) {
-	e.hash = maphash.String(seed, e.name)
+// put adds the value of a name that isn't there yet, and returns its entry. The
+// name's bytes must not change any more.
+func (n *names[T]) put(name string, value *T) *entry[T] {
+	e := &entry[T]{hash(name), name, value}
 	slots := n.slots.Load()
 	if slots == nil || 2*(n.count+1) > len(*slots) {
 		slots = n.grown(slots)
@@ -79,6 +59,7 @@ func (n *names[T]) add(e *entry[T]) {
 	place(*slots, e)
 	n.count++
 	n.slots.Store(slots)
+	return e
 }
 
 // grown returns twice as many slots, with the entries of the old ones.

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 
 	"github.com/statvent/statvent/pkg/format"
 )
@@ -71,7 +70,13 @@ func (r *Registry) NewDistribution(name string, opts ...DistributionOption) *Dis
 }
 
 // Incr adds 1 to the counter of that name.
-func (r *Registry) Incr(name string) { atomic.AddInt64(&r.scalar(name).i, 1) }
+func (r *Registry) Incr(name string) {
+	c := r.scalars.find(name)
+	if c == nil {
+		c = r.addCounter(name)
+	}
+	c.Incr()
+}
 
 // IncrBy adds n to the stat of that name. A negative n makes it a gauge.
 func (r *Registry) IncrBy(name string, n int64) { r.scalar(name).addInt(n) }
@@ -134,10 +139,9 @@ func (r *Registry) addCounter(name string) *Counter {
 	own := format.CleanName(name)
 	c := r.scalars.find(own)
 	if c == nil {
-		e := r.scalars.create(own)
+		c = new(Counter)
 		r.stats.version++
-		r.stats.scalars = append(r.stats.scalars, e)
-		c = e.value
+		r.stats.scalars = append(r.stats.scalars, r.scalars.put(own, c))
 	}
 	if own != name {
 		r.scalars.put(name, c)
