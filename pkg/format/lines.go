@@ -22,10 +22,18 @@ type lines struct {
 	tooLong bool   // that line is beyond the limit already; partial is empty
 }
 
-// write calls each for every line that ends in text, without its line break,
-// and skip for every one that is longer than limit, and keeps the beginning of
-// the next. It ends early with an error of each.
-func (l *lines) write(text []byte, limit int, each func(line string) error, skip func()) error {
+// A lineReader takes the lines of a text.
+type lineReader interface {
+	// again takes a line that is like one before, and says whether it is.
+	again(line []byte) (bool, error)
+	line(line string) error
+	tooLong()
+}
+
+// write gives r every line that ends in text, without its line break, tells it of
+// those that are longer than limit, and keeps the beginning of the next. It ends
+// early with an error of r. Known says that few lines will be new to r.
+func (l *lines) write(text []byte, limit int, known bool, r lineReader) error {
 	if l.open() {
 		end := bytes.IndexByte(text, '\n')
 		if end < 0 {
@@ -37,25 +45,42 @@ func (l *lines) write(text []byte, limit int, each func(line string) error, skip
 		line, tooLong := string(l.partial), l.tooLong
 		l.reset()
 		if tooLong {
-			skip()
-		} else if err := each(line); err != nil {
+			r.tooLong()
+		} else if err := r.line(line); err != nil {
 			return err
 		}
 	}
 	whole := bytes.LastIndexByte(text, '\n') + 1
-	// One string for all lines: the names are parts of it.
-	for rest := string(text[:whole]); rest != ""; {
-		end := strings.IndexByte(rest, '\n')
-		line := rest[:end]
-		rest = rest[end+1:]
-		if len(line) > limit {
-			skip()
-		} else if err := each(line); err != nil {
+	var copied string // one string for all lines, unless few need one: the names are parts of it
+	if !known {
+		copied = string(text[:whole])
+	}
+	for start := 0; start < whole; {
+		end := start + bytes.IndexByte(text[start:], '\n')
+		err := l.writeLine(text[start:end], copied, start, limit, r)
+		if err != nil {
 			return err
 		}
+		start = end + 1
 	}
 	l.keep(text[whole:], limit)
 	return nil
+}
+
+// writeLine gives r a line, which begins at start in the copy of all, if there is
+// one.
+func (l *lines) writeLine(line []byte, copied string, start, limit int, r lineReader) error {
+	if len(line) > limit {
+		r.tooLong()
+		return nil
+	}
+	if again, err := r.again(line); again || err != nil {
+		return err
+	}
+	if copied == "" {
+		return r.line(string(line))
+	}
+	return r.line(copied[start : start+len(line)])
 }
 
 // keep adds to the beginning of the line that hasn't ended yet.

@@ -48,6 +48,10 @@ type PlainParser struct {
 	MaxLine  int // the longest line kept, in bytes; 0 means DefaultMaxLine
 	MaxStats int // 0 means DefaultMaxStats
 
+	// Like is an earlier snapshot of the same source, or nil. Reading one that has
+	// the same names is faster, and uses these again.
+	Like *Snapshot
+
 	lines   lines
 	stats   []Stat
 	skipped int
@@ -58,24 +62,40 @@ type PlainParser struct {
 func (p *PlainParser) Write(text []byte) (int, error) {
 	const shortest = len("a: 1\n") // or nearly; else many empty lines would take much memory
 	p.stats = slices.Grow(p.stats, min(bytes.Count(text, []byte("\n")), len(text)/shortest+1))
-	if err := p.lines.write(text, cmp.Or(p.MaxLine, DefaultMaxLine), p.line, p.skip); err != nil {
+	if err := p.lines.write(text, cmp.Or(p.MaxLine, DefaultMaxLine), p.Like != nil, (*plainLines)(p)); err != nil {
 		return 0, err
 	}
 	return len(text), nil
 }
 
-func (p *PlainParser) skip() { p.skipped++ }
+// plainLines are what a PlainParser does with lines.
+type plainLines PlainParser
 
-func (p *PlainParser) line(line string) error {
+func (p *plainLines) tooLong() { p.skipped++ }
+
+func (p *plainLines) again(line []byte) (bool, error) {
+	if expected := p.Like.at(len(p.stats)); expected != nil {
+		if v, ok := valueAgain(line, "", expected.Name); ok {
+			return true, p.add(expected.Name, v)
+		}
+	}
+	return false, nil
+}
+
+func (p *plainLines) line(line string) error {
 	name, value, ok := splitLine(line)
-	switch {
-	case !ok:
-		p.skip()
+	if !ok {
+		p.skipped++
 		return nil
-	case len(p.stats) >= cmp.Or(p.MaxStats, DefaultMaxStats):
+	}
+	return p.add(trimBlanks(name), value)
+}
+
+func (p *plainLines) add(name string, v Value) error {
+	if len(p.stats) >= cmp.Or(p.MaxStats, DefaultMaxStats) {
 		return ErrTooManyStats
 	}
-	p.stats = append(p.stats, Stat{Name: trimBlanks(name), Value: value})
+	p.stats = append(p.stats, Stat{Name: name, Value: v})
 	return nil
 }
 
@@ -83,7 +103,7 @@ func (p *PlainParser) line(line string) error {
 // parser is then ready for another text.
 func (p *PlainParser) Snapshot() *Snapshot {
 	if p.lines.open() {
-		p.skip()
+		p.skipped++
 	}
 	s := &Snapshot{Stats: p.stats, Skipped: p.skipped}
 	s.Sort()

@@ -10,6 +10,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -407,6 +408,24 @@ func TestAnyStatsRoundTrip(t *testing.T) {
 	}
 }
 
+// shuffled returns the snapshot with other values, and some of its names at other
+// places.
+func shuffled(s *Snapshot, seed uint64) *Snapshot {
+	random := rand.New(rand.NewPCG(seed, 1))
+	other := &Snapshot{Stats: slices.Clone(s.Stats)}
+	for i := range other.Stats {
+		other.Stats[i].Value = Int(random.Int64())
+		if random.IntN(4) == 0 {
+			j := random.IntN(len(other.Stats))
+			other.Stats[i].Name, other.Stats[j].Name = other.Stats[j].Name, other.Stats[i].Name
+		}
+		if random.IntN(8) == 0 {
+			other.Stats[i].Kind = Counter
+		}
+	}
+	return other
+}
+
 func FuzzPlain(f *testing.F) {
 	f.Add([]byte(""), uint8(0), uint64(0))
 	f.Add([]byte("a.b.c.d: 42\nMy Nice Stat: 123.45\nanother[one]: 0\n"), uint8(0), uint64(1))
@@ -428,6 +447,18 @@ func FuzzPlain(f *testing.F) {
 		}
 		if got, want := render(pieces.Snapshot()), render(s); got != want {
 			t.Errorf("in pieces: got %q, want %q", got, want)
+		}
+
+		// Whatever the snapshot is like, it makes no difference, and what is read
+		// isn't part of the text.
+		for _, like := range []*Snapshot{s, shuffled(s, seed)} {
+			liked := PlainParser{MaxLine: int(maxLine), Like: like}
+			buf := bytes.Clone(text)
+			_, err := liked.Write(buf)
+			clear(buf)
+			if got, want := render(liked.Snapshot()), render(s); got != want || err != nil {
+				t.Errorf("like an earlier one: got %q, %v, want %q", got, err, want)
+			}
 		}
 
 		plain := AppendPlain(nil, s)

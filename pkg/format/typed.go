@@ -187,6 +187,10 @@ type TypedParser struct {
 	MaxLine  int // the longest line kept, in bytes; 0 means DefaultMaxLine
 	MaxStats int // of all documents; 0 means DefaultMaxStats
 
+	// Like is an earlier snapshot of the same source, or nil. Reading one that has
+	// the same names is faster, and uses these again.
+	Like *Snapshot
+
 	lines     lines
 	written   int // lines of the text that is being written
 	documents []*Document
@@ -199,7 +203,7 @@ type TypedParser struct {
 // one. Its error is nil or ErrTooManyStats.
 func (p *TypedParser) Write(text []byte) (int, error) {
 	p.written = bytes.Count(text, []byte("\n"))
-	if err := p.lines.write(text, cmp.Or(p.MaxLine, DefaultMaxLine), p.line, p.tooLong); err != nil {
+	if err := p.lines.write(text, cmp.Or(p.MaxLine, DefaultMaxLine), p.Like != nil, (*typedLines)(p)); err != nil {
 		return 0, err
 	}
 	return len(text), nil
@@ -213,7 +217,7 @@ func (p *TypedParser) Documents() ([]*Document, error) {
 		p.giveUp()
 	}
 	documents, err := p.documents, p.err
-	*p = TypedParser{MaxLine: p.MaxLine, MaxStats: p.MaxStats}
+	*p = TypedParser{MaxLine: p.MaxLine, MaxStats: p.MaxStats, Like: p.Like}
 	return documents, err
 }
 
@@ -226,39 +230,70 @@ func (p *TypedParser) giveUp() {
 	p.open = nil
 }
 
-func (p *TypedParser) line(line string) error {
+// typedLines are what a TypedParser does with lines.
+type typedLines TypedParser
+
+func (p *typedLines) again(line []byte) (bool, error) {
+	if p.open == nil || !p.open.known {
+		return false, nil
+	}
+	if p.open.sampleAgain(line) {
+		return true, nil
+	}
+	expected := p.Like.at(len(p.open.snapshot.Stats))
+	if expected == nil || expected.Kind == Distribution {
+		return false, nil
+	}
+	v, ok := valueAgain(line, expected.Kind.String(), expected.Name)
+	if !ok {
+		return false, nil
+	}
+	p.open.lines++
+	p.open.snapshot.Stats = append(p.open.snapshot.Stats, Stat{Name: expected.Name, Kind: expected.Kind, Value: v})
+	return true, p.count()
+}
+
+// count counts a stat.
+func (p *typedLines) count() error {
+	if p.stats++; p.stats > cmp.Or(p.MaxStats, DefaultMaxStats) {
+		return ErrTooManyStats
+	}
+	return nil
+}
+
+func (p *typedLines) line(line string) error {
 	left, v, ok := splitLine(line)
 	keyword, rest, _ := strings.Cut(left, " ")
 	switch {
 	case ok && left == keyVersion:
 		if p.open != nil {
-			p.giveUp()
+			(*TypedParser)(p).giveUp()
 		}
 		p.open = &openedDocument{known: v == Int(TypedVersion), lines: 1, maxName: cmp.Or(p.MaxLine, DefaultMaxLine)}
-		const many = 256 // of more lines, most are samples
-		p.open.snapshot.Stats = make([]Stat, 0, min(p.written, many))
+		stats := min(p.written, 256) // of more lines, most are samples
+		if p.Like != nil {
+			stats = min(p.written, len(p.Like.Stats))
+		}
+		p.open.snapshot.Stats = make([]Stat, 0, stats)
 	case p.open == nil:
 		p.err = cmp.Or(p.err, ErrVersion)
 	case !p.open.known:
 	case ok && keyword == keyEnd:
 		if !p.open.isWhole(rest, v) {
-			p.giveUp()
+			(*TypedParser)(p).giveUp()
 			return nil
 		}
 		p.documents = append(p.documents, p.open.finish())
 		p.open = nil
 	default:
 		if p.open.line(keyword, rest, v, ok) {
-			p.stats++
-		}
-		if p.stats > cmp.Or(p.MaxStats, DefaultMaxStats) {
-			return ErrTooManyStats
+			return p.count()
 		}
 	}
 	return nil
 }
 
-func (p *TypedParser) tooLong() {
+func (p *typedLines) tooLong() {
 	if p.open != nil {
 		p.open.lines++
 		p.open.snapshot.Skipped++
@@ -276,6 +311,8 @@ type openedDocument struct {
 	maxName  int // bytes
 
 	distributions map[string]*Samples
+	sampled       string   // the name of the one that had the last sample
+	lastSampled   *Samples // and what it is
 }
 
 // isWhole tells whether nothing is missing from a document whose end says that it
@@ -369,6 +406,7 @@ func (d *openedDocument) add(keyword, name string, v Value) {
 		}
 		samples := &Samples{Count: v.Int64()}
 		d.distributions[name] = samples
+		d.sampled = ""
 		stat = Stat{Name: name, Kind: Distribution, Dist: samples}
 	}
 	d.snapshot.Stats = append(d.snapshot.Stats, stat)
@@ -390,11 +428,27 @@ func (d *openedDocument) describe(keyword, rest string, v Value) bool {
 		samples.Sum = v
 	case keyword == keySample && len(samples.Window) < maxSamples:
 		samples.Window = append(samples.Window, v)
+		d.sampled, d.lastSampled = name, samples
 	case keyword == keyLabel && len(samples.Labels) < maxLabels && len(name)+strings.Count(name, labelPlace)*len(label) <= d.maxName:
 		samples.Labels = append(samples.Labels, Label{label, v.Float64()})
 	default:
 		return false
 	}
+	return true
+}
+
+// sampleAgain takes one more sample of the distribution that had the last.
+func (d *openedDocument) sampleAgain(line []byte) bool {
+	if d.sampled == "" {
+		return false
+	}
+	v, ok := valueAgain(line, keySample, d.sampled)
+	samples := d.lastSampled
+	if !ok || len(samples.Window) >= maxSamples {
+		return false
+	}
+	samples.Window = append(samples.Window, v)
+	d.lines++
 	return true
 }
 

@@ -550,6 +550,17 @@ func FuzzTypedParser(f *testing.F) {
 			}
 			return
 		}
+		for _, d := range documents {
+			for _, like := range []*Snapshot{d.Snapshot, shuffled(d.Snapshot, seed)} {
+				liked := TypedParser{MaxLine: int(maxLine), Like: like}
+				buf := bytes.Clone(text)
+				_, _ = liked.Write(buf)
+				clear(buf)
+				if got, likedErr := liked.Documents(); renderDocuments(got) != want || !errors.Is(likedErr, err) {
+					t.Errorf("like an earlier one: got %s, error %v, want %s, %v", renderDocuments(got), likedErr, want, err)
+				}
+			}
+		}
 		if err == nil && maxLine == 0 && !IsTyped(text) && bytes.IndexByte(text, '\n') < maxFirstLine {
 			t.Error("IsTyped says no")
 		}

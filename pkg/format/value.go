@@ -156,7 +156,7 @@ func isInteger(s string) bool {
 
 // parseShortInt reads up to 18 digits, which can't overflow. Nearly every
 // value of a snapshot is one.
-func parseShortInt(s string) (Value, bool) {
+func parseShortInt[T string | []byte](s T) (Value, bool) {
 	digits, negative := s, false
 	if len(digits) > 0 && digits[0] == '-' {
 		digits, negative = digits[1:], true

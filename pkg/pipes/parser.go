@@ -24,12 +24,14 @@ type parser interface {
 	end() (*format.Document, error)
 }
 
-func newParser(f textFormat, limits Limits) parser {
+// newParser returns a parser of a text that may be like an earlier one of the same
+// source, of which that is the snapshot, or nil.
+func newParser(f textFormat, limits Limits, like *format.Snapshot) parser {
 	switch f {
 	case plainText:
-		return &plainParser{format.PlainParser{MaxLine: limits.MaxLine, MaxStats: limits.MaxStats}}
+		return &plainParser{format.PlainParser{MaxLine: limits.MaxLine, MaxStats: limits.MaxStats, Like: like}}
 	case typedText:
-		return &typedParser{format.TypedParser{MaxLine: limits.MaxLine, MaxStats: limits.MaxStats}}
+		return &typedParser{format.TypedParser{MaxLine: limits.MaxLine, MaxStats: limits.MaxStats, Like: like}}
 	default:
 		return &anyParser{limits: limits}
 	}
@@ -73,7 +75,7 @@ func (p *anyParser) Write(text []byte) (int, error) {
 }
 
 func (p *anyParser) decide() error {
-	p.parser = newParser(formatOf(p.begun), p.limits)
+	p.parser = newParser(formatOf(p.begun), p.limits, nil)
 	_, err := p.parser.Write(p.begun)
 	p.begun = nil
 	return err

@@ -17,7 +17,7 @@ func typedOf(id string, n int64) string {
 
 // parse writes a text to a parser, at once or byte by byte.
 func parse(f textFormat, text string, limits Limits, byByte bool) (*format.Document, error) {
-	p := newParser(f, limits.withDefaults())
+	p := newParser(f, limits.withDefaults(), nil)
 	var r io.Reader = strings.NewReader(text)
 	if byByte {
 		r = iotest.OneByteReader(r)

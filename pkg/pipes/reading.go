@@ -42,8 +42,8 @@ type reading struct {
 	// plain publisher removes its pipe after each reader and makes another, and a
 	// Publisher puts back what was deleted.
 	hopeful func() bool
-	// hadStats tells that the source has had stats.
-	hadStats bool
+	// last is what the source has sent before, or nil.
+	last *format.Snapshot
 	// dead tells whether the writer is known to be gone.
 	dead func(pipe fileInfo) bool
 
@@ -108,13 +108,15 @@ func (r *reading) currentPipe() fileInfo {
 // seen with stats counts as one that has none.
 const maxEmpty = 32
 
+func (r *reading) hadStats() bool { return r.last != nil && len(r.last.Stats) > 0 }
+
 func (r *reading) read() (*format.Document, error) {
 	empty := 0
 	for nap := napMin; ; nap = min(2*nap, napMax) {
 		answer, err := r.readOnce()
 		if errors.Is(err, errEmptied) {
 			empty++
-			if empty >= maxEmpty && !r.hadStats && r.format != typedText {
+			if empty >= maxEmpty && !r.hadStats() && r.format != typedText {
 				return &format.Document{Snapshot: &format.Snapshot{}}, nil
 			}
 			if empty < maxEmpty {
@@ -232,7 +234,7 @@ func (r *reading) open(before fileInfo) (*os.File, error) {
 // How long drain waits for a writer before it looks again whether there will
 // be one.
 const (
-	lookMin = time.Millisecond
+	lookMin = 4 * time.Millisecond
 	lookMax = 50 * time.Millisecond
 )
 
@@ -244,7 +246,7 @@ func (r *reading) drain(file *os.File) (*format.Document, error) {
 	}
 	t := transfer{
 		limits: r.limits,
-		parser: newParser(r.format, r.limits),
+		parser: newParser(r.format, r.limits, r.last),
 		stop:   r.stop,
 	}
 	for look := lookMin; ; look = min(2*look, lookMax) {

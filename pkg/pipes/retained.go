@@ -74,7 +74,7 @@ func (d *directory) readTypedFile(name string, limits Limits) (*format.Document,
 		return nil, info, err
 	}
 	defer file.Close()
-	parser := newParser(typedText, limits)
+	parser := newParser(typedText, limits, nil)
 	if err := copyLimited(parser, file, limits); err != nil {
 		return nil, info, err
 	}

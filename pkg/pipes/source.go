@@ -133,7 +133,9 @@ func (s *source) newReading(dir *directory, limits Limits, deadline time.Time) *
 	if s.isTyped() {
 		r.format, r.instead = typedText, statsName(s.stem)
 	}
-	r.hadStats = s.last != nil && len(s.last.snapshot.Stats) > 0
+	if s.last != nil {
+		r.last = s.last.snapshot
+	}
 	r.hopeful = func() bool { return now.mayLive(r.dir) }
 	if len(s.liveIDs) > 0 {
 		r.dead = func(pipe fileInfo) bool { return r.dir.isDead(now.stem, now.id, now.liveIDs, pipe) }
