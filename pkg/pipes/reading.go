@@ -331,6 +331,10 @@ func (t *transfer) pump(fd int) (over bool) {
 			t.err = err
 			return true
 		}
+		if t.total > 0 {
+			t.ended = true // no writer has it open any more
+			return true
+		}
 		state, err := pollReader(fd)
 		switch {
 		case err != nil:
@@ -338,9 +342,6 @@ func (t *transfer) pump(fd int) (over bool) {
 			return true
 		case state.readable:
 			continue // it came in between
-		case state.hungUp && t.total > 0:
-			t.ended = true
-			return true
 		case retired:
 			// Its name was gone before we read, so no writer comes any more: who
 			// wrote had another reader.

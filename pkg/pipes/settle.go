@@ -31,8 +31,10 @@ func (c *Collector) settle(ctx context.Context, dir *directory, first *listing, 
 		if err != nil {
 			return err
 		}
-		if l, err = dir.list(); err != nil {
-			return err
+		if len(l.retained) > 0 { // else nothing can have gone into them since
+			if l, err = dir.list(); err != nil {
+				return err
+			}
 		}
 		sources := slices.Clone(retained.sources)
 		again := false

@@ -25,7 +25,14 @@ type stray struct {
 // strayLooks are the ages at which a retired FIFO is looked at. In between
 // walking the path and opening the FIFO its reader may lose its processor;
 // after the last of these nobody comes any more.
-var strayLooks = [...]time.Duration{0, time.Millisecond, 10 * time.Millisecond, 100 * time.Millisecond, time.Second}
+//
+// The first is for nearly all of them, and late enough that many are looked at
+// together: a program that is read with a hundred others should not wake up while
+// those are being read.
+var strayLooks = [...]time.Duration{100 * time.Millisecond, time.Second}
+
+// letGoPause is the time for one who was just on the way where there is no more.
+const letGoPause = time.Millisecond
 
 // maxStrays bounds the descriptors that are held while somebody reads without
 // pause: the oldest goes first, after a last look.
@@ -45,12 +52,11 @@ func (s *strays) add(f *fifo) {
 		s.retired[0].fifo.close()
 		s.retired = append(s.retired[:0], s.retired[1:]...)
 	}
-	f.releaseReaders()
-	s.retired = append(s.retired, stray{f, time.Now(), 1})
+	s.retired = append(s.retired, stray{f, time.Now(), 0})
 	if s.timer == nil {
-		s.timer = time.AfterFunc(strayLooks[1], s.look)
+		s.timer = time.AfterFunc(strayLooks[0], s.look)
 	} else if len(s.retired) == 1 {
-		s.timer.Reset(strayLooks[1])
+		s.timer.Reset(strayLooks[0])
 	}
 }
 
@@ -84,7 +90,7 @@ func (s *strays) look() {
 	}
 	s.retired = kept
 	if len(kept) > 0 && !s.closed {
-		s.timer.Reset(next)
+		s.timer.Reset(max(next, strayLooks[0]))
 	}
 }
 
@@ -106,7 +112,7 @@ func (s *strays) close() {
 }
 
 // letGo lets go of the readers of FIFOs for which there is no time left, and
-// closes them: now and, for one who was just on the way, after a millisecond.
+// closes them.
 func letGo(fifos ...*fifo) {
 	if len(fifos) == 0 {
 		return
@@ -114,7 +120,7 @@ func letGo(fifos ...*fifo) {
 	for _, f := range fifos {
 		f.releaseReaders()
 	}
-	time.Sleep(strayLooks[1])
+	time.Sleep(letGoPause)
 	for _, f := range fifos {
 		f.releaseReaders()
 		f.close()

@@ -171,8 +171,12 @@ func openReadAt(dir int, name string) (int, error) {
 	}))
 }
 
-// setNonblock makes reads and writes return EAGAIN where they would wait.
-func setNonblock(fd int) error { return unix.SetNonblock(fd, true) }
+// setNonblock makes reads and writes of a FIFO return EAGAIN where they would wait.
+// It has no other flags that could be set.
+func setNonblock(fd int) error {
+	_, err := unix.FcntlInt(uintptr(fd), unix.F_SETFL, unix.O_NONBLOCK)
+	return err
+}
 
 // aboveStd returns the descriptor just opened, or its duplicate that isn't 0, 1
 // or 2. Where a program has closed its standard streams, what it prints would go
