@@ -1,7 +1,5 @@
 package format
 
-import "strconv"
-
 // valueAgain returns the value of a line "LEFT: VALUE" whose left side is known. It
 // says false of a line that is anything else, or written in another way.
 //
@@ -23,26 +21,7 @@ func valueAgain(line []byte, keyword, name string) (Value, bool) {
 	if v, ok := parseShortInt(value); ok {
 		return v, true
 	}
-	return parseOrdinaryFloat(value)
-}
-
-// parseOrdinaryFloat reads a float that has a point or an exponent, as Append
-// writes it.
-func parseOrdinaryFloat(s []byte) (Value, bool) {
-	isFloat := false
-	for _, c := range s {
-		switch {
-		case c == '.' || c == 'e':
-			isFloat = true
-		case c != '-' && c != '+' && (c < '0' || c > '9'):
-			return Value{}, false
-		}
-	}
-	f, err := 0.0, error(nil)
-	if isFloat {
-		f, err = strconv.ParseFloat(string(s), 64)
-	}
-	return Float(f), isFloat && err == nil
+	return parseShortFloat(value)
 }
 
 // at returns the stat of that index, nil if there is none.

@@ -123,6 +123,9 @@ func ParseValue(s string) (Value, error) {
 	if v, ok := parseShortInt(s); ok {
 		return v, nil
 	}
+	if v, ok := parseShortFloat(s); ok {
+		return v, nil
+	}
 	if isInteger(s) { // else ParseInt would make an error for nothing
 		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
 			return Int(i), nil
@@ -177,3 +180,39 @@ func parseShortInt[T string | []byte](s T) (Value, bool) {
 	}
 	return Int(n), true
 }
+
+// parseShortFloat reads up to 15 digits with a point among them, as nearly every
+// float is written. Both the digits and the power of ten are floats without
+// rounding, so that their quotient is rounded once, as it should be (W. D.
+// Clinger, How to Read Floating Point Numbers Accurately, 1990).
+func parseShortFloat[T string | []byte](s T) (Value, bool) {
+	digits, negative := s, false
+	if len(digits) > 0 && digits[0] == '-' {
+		digits, negative = digits[1:], true
+	}
+	if len(digits) > 16 {
+		return Value{}, false
+	}
+	var n int64
+	point := 0 // where it is
+	for i := range len(digits) {
+		switch c := digits[i]; {
+		case '0' <= c && c <= '9':
+			n = n*10 + int64(c-'0')
+		case c == '.' && point == 0:
+			point = i
+		default:
+			return Value{}, false
+		}
+	}
+	if point == 0 || point == len(digits)-1 {
+		return Value{}, false
+	}
+	f := float64(n) / powersOfTen[len(digits)-1-point]
+	if negative {
+		f = -f
+	}
+	return Float(f), true
+}
+
+var powersOfTen = [...]float64{1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}

@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -475,4 +476,33 @@ func FuzzParseValue(f *testing.F) {
 			t.Fatalf("ParseValue(%q) is written %q and read as %v, float %v, error %v", s, text, again, again.IsFloat(), err)
 		}
 	})
+}
+
+// What is read by its digits is what strconv reads, to the bit.
+func TestShortFloats(t *testing.T) {
+	short := regexp.MustCompile(`^-?[0-9]+\.[0-9]+$`)
+	check := func(text string) {
+		t.Helper()
+		v, ok := parseShortFloat(text)
+		f, err := strconv.ParseFloat(text, 64)
+		if ok && (err != nil || v != Float(f)) {
+			t.Errorf("%q is read as %s, want %v, %v", text, v, f, err)
+		}
+		if isShort := short.MatchString(text) && len(strings.TrimPrefix(text, "-")) <= 16; ok != isShort {
+			t.Errorf("%q: %t, want %t", text, ok, isShort)
+		}
+	}
+	for _, text := range []string{
+		"", "-", ".", "-.", "1.", ".5", "-.5", "1..2", "1.2.3", "0.0", "-0.0", "00.10", "1.5e3", "+1.5", " 1.5", "1.5 ",
+		"999999999999999.9", "99999999999999.99", "0.99999999999999", "0.000000000000001", "0x1.8", "1_0.5", "nan", "inf",
+	} {
+		check(text)
+	}
+	for range 200_000 {
+		text := strconv.FormatInt(rand.Int64N(int64(math.Pow10(1+rand.IntN(16)))), 10)
+		if i := rand.IntN(len(text)); i > 0 {
+			text = text[:i] + "." + text[i:]
+		}
+		check(text)
+	}
 }
