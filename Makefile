@@ -1,6 +1,7 @@
 # make demo   three example programs and the server, live
 # make test   everything that CI runs
-# The other targets are its parts.
+# make bench  statvent beside its peers, into benchmarks/RESULTS.md (15 minutes)
+# The other targets are parts of make test.
 
 GO ?= go
 LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
@@ -10,7 +11,7 @@ FUZZTIME ?= 5s
 HAVE_CC = $(shell command -v $$($(GO) env CC) >/dev/null && echo yes)
 RACE = $(if $(HAVE_CC),-race)
 
-.PHONY: build demo test setup fmt vet lint unit unit-386 e2e fuzz cross completions check-completions
+.PHONY: build demo test bench setup fmt vet lint unit unit-386 e2e fuzz cross completions check-completions
 
 # serve speaks HTTP/1.1: without its HTTP/2, every command starts sooner.
 build:
@@ -32,6 +33,7 @@ fmt:
 
 vet:
 	$(GO) vet ./...
+	cd benchmarks && $(GO) vet ./...
 
 lint:
 	$(LINT) run ./...
@@ -61,6 +63,9 @@ cross:
 
 completions:
 	@scripts/completions.sh completions
+
+bench:
+	benchmarks/run.sh
 
 check-completions:
 	@scripts/completions.sh --check completions

@@ -271,6 +271,7 @@ func (c *Collector) forgetUnlisted(dir *directory, l *listing, listed map[string
 func (c *Collector) ask(ctx context.Context, dir *directory, start time.Time) error {
 	deadline := start.Add(c.opts.Deadline)
 	var awaited []*reading
+	gate := newGate()
 	for _, s := range c.sources {
 		if s.dead || s.asked == c.serial {
 			continue
@@ -281,7 +282,11 @@ func (c *Collector) ask(ctx context.Context, dir *directory, start time.Time) er
 		}
 		if s.reading == nil {
 			s.reading = s.newReading(dir, c.opts.Limits, deadline)
-			go s.reading.run()
+			gate.enter()
+			go func(r *reading) {
+				r.run()
+				gate.leave()
+			}(s.reading)
 		}
 		if !s.slow {
 			awaited = append(awaited, s.reading)

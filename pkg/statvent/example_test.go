@@ -123,3 +123,26 @@ func ExampleSetFunc() {
 	// jobs.waiting: 2.0
 	// jobs.waiting: 1.0
 }
+
+// A program that shows its stats in a place of its own, again and again, needs no
+// new memory each time.
+func ExampleRegistry_SnapshotInto() {
+	var snapshot format.Snapshot
+	var flattener format.Flattener
+	var text []byte
+	r := statvent.NewRegistry()
+	for n := range int64(3) {
+		r.Incr("rounds")
+		r.Record("size", n)
+		r.SnapshotInto(&snapshot)
+		text = format.AppendPlain(text[:0], flattener.Flatten(&snapshot))
+	}
+	fmt.Printf("%s", text)
+	// Output:
+	// rounds: 3
+	// size.100th: 2
+	// size.95th: 1
+	// size.99th: 1
+	// size.mean: 1.0
+	// size.median: 0
+}
