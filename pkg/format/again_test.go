@@ -1,6 +1,8 @@
 package format
 
 import (
+	"bytes"
+	"runtime"
 	"testing"
 	"unsafe"
 )
@@ -71,4 +73,33 @@ func errorText(err error) string {
 		return ""
 	}
 	return err.Error()
+}
+
+// Text that says nothing takes no more memory than its size suggests.
+func TestEmptyTextTakesLittleMemory(t *testing.T) {
+	check := func(what string, limit uint64, parse func()) {
+		t.Helper()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		parse()
+		runtime.ReadMemStats(&after)
+		if took := after.TotalAlloc - before.TotalAlloc; took > limit {
+			t.Errorf("%s took %d bytes, want %d at the most", what, took, limit)
+		}
+	}
+	large := &Snapshot{Stats: make([]Stat, 5000)}
+	documents := bytes.Repeat([]byte("statvent: 1\nend: 0\n"), 50_000)
+	check("many documents", 100<<20, func() {
+		p := TypedParser{Like: large}
+		for piece := documents; len(piece) > 0; piece = piece[min(len(piece), 64<<10):] {
+			p.Write(piece[:min(len(piece), 64<<10)])
+		}
+		_, _ = p.Documents()
+	})
+	lines := bytes.Repeat([]byte("\n"), 16<<20)
+	check("many line breaks", 32<<20, func() {
+		var p PlainParser
+		p.Write(lines)
+		p.Snapshot()
+	})
 }

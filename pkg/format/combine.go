@@ -153,7 +153,7 @@ func (m *merger) add(source int, ended bool, stat *Stat) {
 func (m *merger) find(name string) *merged {
 	i := m.next
 	if i >= len(m.merged) || m.merged[i].name != name {
-		known := false
+		var known bool
 		if i, known = m.at[name]; !known {
 			i = len(m.merged)
 			m.at[name] = i

@@ -64,10 +64,10 @@ func (f *Flattener) expand(s *Snapshot) {
 			f.values = append(f.values, *stat)
 			continue
 		}
-		f.window.fill(stat.Dist.Window)
 		if len(stat.Dist.Window) == 0 {
 			continue
 		}
+		f.window.fill(stat.Dist.Window)
 		for _, label := range f.labelsOf(stat) {
 			f.values = append(f.values, Stat{Name: label.name, Value: f.window.value(label.Percentile)})
 		}
@@ -84,7 +84,7 @@ func (f *Flattener) labelsOf(stat *Stat) []namedLabel {
 	for i, label := range stat.Dist.Labels {
 		named[i] = namedLabel{label, ExpandLabel(stat.Name, label.Name)}
 	}
-	if f.labels == nil || len(f.labels) > len(f.values) { // many are of stats that are no more
+	if f.labels == nil || len(f.labels) > len(f.order)+1000 { // many are of stats that are no more
 		f.labels = make(map[string][]namedLabel)
 	}
 	f.labels[stat.Name] = named

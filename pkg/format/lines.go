@@ -55,9 +55,27 @@ func (l *lines) write(text []byte, limit int, known bool, r lineReader) error {
 	if !known {
 		copied = string(text[:whole])
 	}
+	few := 16
 	for start := 0; start < whole; {
 		end := start + bytes.IndexByte(text[start:], '\n')
-		err := l.writeLine(text[start:end], copied, start, limit, r)
+		line := text[start:end]
+		again, err := false, error(nil)
+		if len(line) <= limit {
+			again, err = r.again(line)
+		}
+		switch {
+		case err != nil || again:
+		case len(line) > limit:
+			r.tooLong()
+		case copied == "" && few > 0:
+			few--
+			err = r.line(string(line))
+		default:
+			if copied == "" { // there are more than was thought
+				copied = string(text[:whole])
+			}
+			err = r.line(copied[start:end])
+		}
 		if err != nil {
 			return err
 		}
@@ -65,22 +83,6 @@ func (l *lines) write(text []byte, limit int, known bool, r lineReader) error {
 	}
 	l.keep(text[whole:], limit)
 	return nil
-}
-
-// writeLine gives r a line, which begins at start in the copy of all, if there is
-// one.
-func (l *lines) writeLine(line []byte, copied string, start, limit int, r lineReader) error {
-	if len(line) > limit {
-		r.tooLong()
-		return nil
-	}
-	if again, err := r.again(line); again || err != nil {
-		return err
-	}
-	if copied == "" {
-		return r.line(string(line))
-	}
-	return r.line(copied[start : start+len(line)])
 }
 
 // keep adds to the beginning of the line that hasn't ended yet.

@@ -48,8 +48,8 @@ type PlainParser struct {
 	MaxLine  int // the longest line kept, in bytes; 0 means DefaultMaxLine
 	MaxStats int // 0 means DefaultMaxStats
 
-	// Like is an earlier snapshot of the same source, or nil. Reading one that has
-	// the same names is faster, and uses these again.
+	// Like is an earlier snapshot of the same source, as a parser returned it, or
+	// nil. Reading one that has the same names is faster, and uses these again.
 	Like *Snapshot
 
 	lines   lines
@@ -61,7 +61,8 @@ type PlainParser struct {
 // one. Its error is nil or ErrTooManyStats.
 func (p *PlainParser) Write(text []byte) (int, error) {
 	const shortest = len("a: 1\n") // or nearly; else many empty lines would take much memory
-	p.stats = slices.Grow(p.stats, min(bytes.Count(text, []byte("\n")), len(text)/shortest+1))
+	lines := min(bytes.Count(text, []byte("\n")), len(text)/shortest+1)
+	p.stats = slices.Grow(p.stats, min(lines, cmp.Or(p.MaxStats, DefaultMaxStats)-len(p.stats)))
 	if err := p.lines.write(text, cmp.Or(p.MaxLine, DefaultMaxLine), p.Like != nil, (*plainLines)(p)); err != nil {
 		return 0, err
 	}

@@ -185,14 +185,15 @@ var ErrVersion = errors.New("not in a known version of the typed format")
 // labels or 1,048,576 samples of one distribution.
 type TypedParser struct {
 	MaxLine  int // the longest line kept, in bytes; 0 means DefaultMaxLine
-	MaxStats int // of all documents; 0 means DefaultMaxStats
+	MaxStats int // of all documents, and how many of these; 0 means DefaultMaxStats
 
-	// Like is an earlier snapshot of the same source, or nil. Reading one that has
-	// the same names is faster, and uses these again.
+	// Like is an earlier snapshot of the same source, as a parser returned it, or
+	// nil. Reading one that has the same names is faster, and uses these again.
 	Like *Snapshot
 
 	lines     lines
-	written   int // lines of the text that is being written
+	written   int  // lines of the text that is being written
+	sized     bool // memory for stats was taken, as many as there may be; for one document only
 	documents []*Document
 	stats     int             // of all documents
 	err       error           // about the first that isn't complete
@@ -270,11 +271,17 @@ func (p *typedLines) line(line string) error {
 			(*TypedParser)(p).giveUp()
 		}
 		p.open = &openedDocument{known: v == Int(TypedVersion), lines: 1, maxName: cmp.Or(p.MaxLine, DefaultMaxLine)}
-		stats := min(p.written, 256) // of more lines, most are samples
-		if p.Like != nil {
-			stats = min(p.written, len(p.Like.Stats))
+		if !p.sized {
+			p.sized = true
+			stats := min(p.written, 256) // of more lines, most are samples
+			if p.Like != nil {
+				stats = min(p.written, len(p.Like.Stats))
+			}
+			p.open.snapshot.Stats = make([]Stat, 0, stats)
 		}
-		p.open.snapshot.Stats = make([]Stat, 0, stats)
+		if len(p.documents) >= cmp.Or(p.MaxStats, DefaultMaxStats) {
+			return ErrTooManyStats // a document without any takes memory as well
+		}
 	case p.open == nil:
 		p.err = cmp.Or(p.err, ErrVersion)
 	case !p.open.known:

@@ -194,18 +194,18 @@ func parseShortFloat[T string | []byte](s T) (Value, bool) {
 		return Value{}, false
 	}
 	var n int64
-	point := 0 // where it is
+	point := -1 // where it is
 	for i := range len(digits) {
 		switch c := digits[i]; {
 		case '0' <= c && c <= '9':
 			n = n*10 + int64(c-'0')
-		case c == '.' && point == 0:
+		case c == '.' && point < 0:
 			point = i
 		default:
 			return Value{}, false
 		}
 	}
-	if point == 0 || point == len(digits)-1 {
+	if point <= 0 || point == len(digits)-1 {
 		return Value{}, false
 	}
 	f := float64(n) / powersOfTen[len(digits)-1-point]

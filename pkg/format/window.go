@@ -20,13 +20,15 @@ func (w *window) fill(values []Value) {
 	w.keys = w.keys[:0]
 	w.sum.reset()
 	for _, v := range values {
-		w.sum.Add(v)
 		if w.floats {
 			v = v.ToFloat()
 		}
 		w.keys = append(w.keys, v.key())
 	}
 	w.keys, w.spare = radixSort(w.keys, w.spare)
+	for _, key := range w.keys { // sorted: see Sum for why that could matter
+		w.sum.Add(fromKey(key, w.floats))
+	}
 }
 
 // value returns the value at a percentile, or the mean. There must be values.

@@ -30,8 +30,10 @@ func TestRadixSort(t *testing.T) {
 // Keys are in the order of the values, and each is that of its value.
 func TestKeysAreInTheOrderOfTheValues(t *testing.T) {
 	ints := []int64{math.MinInt64, math.MinInt64 + 1, -1 << 40, -2, -1, 0, 1, 2, 255, 256, 1 << 40, math.MaxInt64}
-	floats := []float64{math.Inf(-1), -math.MaxFloat64, -1, -math.SmallestNonzeroFloat64, 0,
-		math.SmallestNonzeroFloat64, 0.5, 1, math.MaxFloat64, math.Inf(1)}
+	floats := []float64{
+		math.Inf(-1), -math.MaxFloat64, -1, -math.SmallestNonzeroFloat64, 0,
+		math.SmallestNonzeroFloat64, 0.5, 1, math.MaxFloat64, math.Inf(1),
+	}
 	for range 100 {
 		ints = append(ints, int64(rand.Uint64()))
 		floats = append(floats, rand.NormFloat64()*math.Pow(10, float64(rand.IntN(600)-300)))

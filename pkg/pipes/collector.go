@@ -282,7 +282,9 @@ func (c *Collector) ask(ctx context.Context, dir *directory, start time.Time) er
 		}
 		if s.reading == nil {
 			s.reading = s.newReading(dir, c.opts.Limits, deadline)
-			gate.enter()
+			if time.Now().Before(deadline) {
+				gate.enter()
+			}
 			go func(r *reading) {
 				r.run()
 				gate.leave()

@@ -11,8 +11,8 @@ func TestGate(t *testing.T) {
 	for range 3 * gateWidth {
 		g.leave()
 	}
-	if len(g) != gateWidth {
-		t.Errorf("%d may begin at once, want %d", len(g), gateWidth)
+	if len(g.tokens) != gateWidth {
+		t.Errorf("%d may begin at once, want %d", len(g.tokens), gateWidth)
 	}
 	for range gateWidth {
 		g.enter()

@@ -298,7 +298,7 @@ var buffers = sync.Pool{New: func() any { return new([64 << 10]byte) }}
 // "If no process has the pipe open for writing, read(2) returns 0": in the
 // non-blocking mode that is so before a first writer as well, and there it
 // isn't the end. Poll knows: only after a writer has come and gone does it say
-// POLLHUP.
+// POLLHUP. Once there was something to read, there was a writer, and it is the end.
 func (t *transfer) pump(fd int) (over bool) {
 	buf := buffers.Get().(*[64 << 10]byte)
 	defer buffers.Put(buf)

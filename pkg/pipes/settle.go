@@ -31,7 +31,7 @@ func (c *Collector) settle(ctx context.Context, dir *directory, first *listing, 
 		if err != nil {
 			return err
 		}
-		if len(l.retained) > 0 { // else nothing can have gone into them since
+		if len(l.retained) > 0 { // else the listing is the moment at which each path counts
 			if l, err = dir.list(); err != nil {
 				return err
 			}

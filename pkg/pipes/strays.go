@@ -8,7 +8,7 @@ import (
 // strays lets go of readers that came too late. Somebody who walked the path to
 // a FIFO just before a fresh one took its place opens it when its writer has
 // gone, and would wait for ever. So each retired FIFO is kept for a moment and
-// opened for writing, which lets them through to its end, some times.
+// opened for writing, which lets them through to its end, twice.
 type strays struct {
 	mu      sync.Mutex
 	retired []stray // the oldest first
@@ -22,7 +22,7 @@ type stray struct {
 	looks int // how many of strayLooks are over
 }
 
-// strayLooks are the ages at which a retired FIFO is looked at. In between
+// strayLooks are the ages from which on a retired FIFO is looked at. In between
 // walking the path and opening the FIFO its reader may lose its processor;
 // after the last of these nobody comes any more.
 //

@@ -78,7 +78,7 @@ type Distribution struct {
 	next   int        // where the next one goes
 	floats bool       // a float was recorded once
 	count  int64
-	sum    windowSum
+	sum    totalSum
 }
 
 // newDistribution returns one with a name that is clean.
@@ -143,14 +143,14 @@ func (d *Distribution) becomeFloat() {
 	d.sum.becomeFloat()
 }
 
-// A windowSum is an integer until it becomes a float.
-type windowSum struct {
+// A totalSum is that of all values ever recorded, an integer until it becomes a float.
+type totalSum struct {
 	int   int64
 	float bool
 	real  float64 // the sum, if float
 }
 
-func (s *windowSum) addInt(n int64) {
+func (s *totalSum) addInt(n int64) {
 	if s.float {
 		s.real += float64(n)
 		return
@@ -164,13 +164,13 @@ func (s *windowSum) addInt(n int64) {
 	s.int = sum
 }
 
-func (s *windowSum) becomeFloat() {
+func (s *totalSum) becomeFloat() {
 	if !s.float {
 		s.float, s.real = true, float64(s.int)
 	}
 }
 
-func (s *windowSum) value() format.Value {
+func (s *totalSum) value() format.Value {
 	if s.float {
 		return format.Float(s.real)
 	}

@@ -31,7 +31,6 @@ func hash(name string) uint64 {
 	return fold(secrets[2], fold(h^a, secrets[1]^b))
 }
 
-// secrets are odd: no bit of what is multiplied by them is lost.
 var secrets = [3]uint64{rand.Uint64() | 1, rand.Uint64() | 1, rand.Uint64() | 1}
 
 func fold(a, b uint64) uint64 {

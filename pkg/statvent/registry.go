@@ -1,7 +1,6 @@
 package statvent
 
 import (
-	"slices"
 	"strings"
 	"sync"
 
@@ -21,6 +20,7 @@ type Registry struct {
 	distributions names[Distribution]
 
 	mu       sync.Mutex // guards what follows, and adding names
+	funcs    map[string]func() float64
 	stats    stats
 	order    order
 	accounts map[string]*account // by pipe directory
@@ -32,7 +32,7 @@ type stats struct {
 	version       int // counts the changes of what follows
 	scalars       []*entry[Counter]
 	distributions []*Distribution
-	funcs         []namedFunc
+	funcs         []namedFunc // those of Registry.funcs, nil if they have changed
 }
 
 type namedFunc struct {
@@ -99,10 +99,15 @@ func (r *Registry) SetFunc(name string, f func() float64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.stats.version++
-	r.stats.funcs = slices.DeleteFunc(slices.Clone(r.stats.funcs), func(n namedFunc) bool { return n.name == name })
-	if f != nil {
-		r.stats.funcs = append(r.stats.funcs, namedFunc{name, f})
+	r.stats.funcs = nil
+	if f == nil {
+		delete(r.funcs, name)
+		return
 	}
+	if r.funcs == nil {
+		r.funcs = make(map[string]func() float64)
+	}
+	r.funcs[name] = f
 }
 
 // Record adds n to the distribution of that name.

@@ -424,3 +424,32 @@ func TestScalarThatOnlyGrowsNeverFallsForAReader(t *testing.T) {
 		}
 	}
 }
+
+// Who has incremented a gauge and then set it finds what was set, however many
+// read it meanwhile and bring the increment in.
+func TestSetComesAfterTheIncrementsBefore(t *testing.T) {
+	var s scalar
+	s.addFloat(0.5)
+	done := make(chan struct{})
+	read := func() {
+		for {
+			select {
+			case <-done:
+				return
+			default:
+				s.value()
+			}
+		}
+	}
+	together(read, read, func() {
+		defer close(done)
+		for i := range 200_000 {
+			s.addInt(5)
+			s.setFloat(1.5)
+			if got := s.value(); got != format.Float(1.5) {
+				t.Errorf("in round %d it is %s, want 1.5", i, got)
+				return
+			}
+		}
+	})
+}

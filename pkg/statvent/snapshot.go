@@ -16,8 +16,8 @@ func (r *Registry) Snapshot() *format.Snapshot {
 }
 
 // SnapshotInto is Snapshot in the memory of a snapshot that isn't needed any more.
-// If that was one of this registry, and no stat has come since, nothing is
-// allocated.
+// If that was one of this registry, and no stat has come since, it allocates
+// nothing; what functions of the program's allocate comes on top.
 func (r *Registry) SnapshotInto(s *format.Snapshot) {
 	s.Reset()
 	stats, order := r.ordered()
@@ -62,6 +62,11 @@ type order struct {
 // ordered returns the stats that there are and the indices of their order.
 func (r *Registry) ordered() (stats, []int32) {
 	r.mu.Lock()
+	if r.stats.funcs == nil {
+		for name, f := range r.funcs {
+			r.stats.funcs = append(r.stats.funcs, namedFunc{name, f})
+		}
+	}
 	stats, known := r.stats, r.order
 	r.mu.Unlock()
 	if known.version == stats.version {
