@@ -154,6 +154,8 @@ type modelRetained struct {
 	notes []int
 }
 
+func (r modelRetained) exists() bool { return r.value != 0 || len(r.notes) > 0 }
+
 type modelProcess struct {
 	name          string
 	user, stem    int
@@ -513,8 +515,11 @@ func (r *modelReader) collect(a *modelActor) {
 	sources, values := r.answers(sources)
 	looks := map[modelName]int{}
 	for {
-		retained, total := r.readRetained(a)
-		now := a.list()
+		now, listed := a.list(), slices.Clone(a.retained)
+		retained, total := r.readRetained(a, listed)
+		if slices.ContainsFunc(listed, modelRetained.exists) {
+			now = a.list()
+		}
 		again := false
 		for i, f := range sources {
 			switch {
@@ -590,9 +595,13 @@ func (r *modelReader) answers(sources []*modelFile) (known []*modelFile, values 
 	return known, values
 }
 
-func (r *modelReader) readRetained(a *modelActor) (files []modelRetained, total int) {
-	for user := range a.retained {
-		file := a.readRetained(user)
+// readRetained reads the files that were there when they were listed.
+func (r *modelReader) readRetained(a *modelActor, listed []modelRetained) (files []modelRetained, total int) {
+	for user := range listed {
+		var file modelRetained
+		if listed[user].exists() {
+			file = a.readRetained(user)
+		}
 		files = append(files, file)
 		total += file.value
 	}
