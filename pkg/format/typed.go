@@ -215,7 +215,7 @@ func (p *TypedParser) Write(text []byte) (int, error) {
 // ready for another text.
 func (p *TypedParser) Documents() ([]*Document, error) {
 	if p.open != nil || p.lines.open() || len(p.documents) == 0 {
-		p.giveUp()
+		(*typedLines)(p).giveUp()
 	}
 	documents, err := p.documents, p.err
 	*p = TypedParser{MaxLine: p.MaxLine, MaxStats: p.MaxStats, Like: p.Like}
@@ -223,7 +223,7 @@ func (p *TypedParser) Documents() ([]*Document, error) {
 }
 
 // giveUp ends a document that isn't complete.
-func (p *TypedParser) giveUp() {
+func (p *typedLines) giveUp() {
 	if p.open != nil && !p.open.known {
 		p.err = cmp.Or(p.err, ErrVersion)
 	}
@@ -268,7 +268,7 @@ func (p *typedLines) line(line string) error {
 	switch {
 	case ok && left == keyVersion:
 		if p.open != nil {
-			(*TypedParser)(p).giveUp()
+			p.giveUp()
 		}
 		p.open = &openedDocument{known: v == Int(TypedVersion), lines: 1, maxName: cmp.Or(p.MaxLine, DefaultMaxLine)}
 		if !p.sized {
@@ -287,7 +287,7 @@ func (p *typedLines) line(line string) error {
 	case !p.open.known:
 	case ok && keyword == keyEnd:
 		if !p.open.isWhole(rest, v) {
-			(*TypedParser)(p).giveUp()
+			p.giveUp()
 			return nil
 		}
 		p.documents = append(p.documents, p.open.finish())

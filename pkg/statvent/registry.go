@@ -71,7 +71,7 @@ func (r *Registry) NewDistribution(name string, opts ...DistributionOption) *Dis
 
 // Incr adds 1 to the counter of that name.
 func (r *Registry) Incr(name string) {
-	c := r.scalars.find(name)
+	c := r.scalars.find(name) // as counter does, a call sooner
 	if c == nil {
 		c = r.addCounter(name)
 	}
