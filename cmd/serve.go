@@ -58,9 +58,14 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", a.config.Listen)
-	if err != nil {
-		return explainListen(err, a.config.Listen)
+	var listeners []net.Listener
+	for _, address := range a.config.Listen {
+		listener, err := net.Listen("tcp", address)
+		if err != nil {
+			return explainListen(err, address)
+		}
+		defer listener.Close()
+		listeners = append(listeners, listener)
 	}
 	opts := a.collectorOptions()
 	opts.Tidy, opts.StateDir = true, a.config.StateDir
@@ -69,14 +74,14 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	collector := pipes.NewCollector(opts)
 	defer collector.Close()
-	log.Info("serving", "url", "http://"+listener.Addr().String()+a.config.Path, "pipe_dir", a.config.PipeDir)
+	log.Info("serving", "url", "http://"+listeners[0].Addr().String()+a.config.Path, "pipe_dir", a.config.PipeDir)
 	return server.New(server.Options{
 		PipeDir:   a.config.PipeDir,
 		Path:      a.config.Path,
 		Deadline:  a.config.Deadline,
 		Collector: collector,
 		Log:       log,
-	}).Serve(ctx, listener)
+	}).Serve(ctx, listeners...)
 }
 
 func (a *app) logger() (*slog.Logger, error) {

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/pflag"
 	"github.com/spf13/viper"
@@ -29,32 +30,49 @@ type Config struct {
 	PipeDir    string
 	Deadline   time.Duration
 	StaleAfter time.Duration
-	Color      string // auto, always or never
-	Listen     string
+	Owners     []string // names or numbers of users; empty means all
+	Color      string   // auto, always or never
 	Path       string
 	LogLevel   string
 	LogFormat  string // text or json
 	Interval   time.Duration
 	StateDir   string // empty if there is no place for one
+
+	Listen         []string // HOST:PORT, or unix: and a path
+	SocketMode     fs.FileMode
+	AllowedHosts   []string
+	MaxConnections int
+	WebConfig      string // a file; empty if there is none
+	Pprof          string // HOST:PORT; empty if it isn't asked for
+
 	// Aggregate returns how the gauges of that name become one; nil means that all
 	// are added up.
 	Aggregate func(name string) format.Aggregate
+
+	// File is the configuration file that was read; empty if there is none.
+	File string
 }
 
 // Names of the keys. A key's environment variable is its name in capitals with
 // STATVENT_ before it; its flag has dashes for underscores.
 const (
-	PipeDir    = "pipe_dir"
-	Deadline   = "deadline"
-	StaleAfter = "stale_after"
-	Color      = "color"
-	Listen     = "listen"
-	Path       = "path"
-	LogLevel   = "log_level"
-	LogFormat  = "log_format"
-	Interval   = "interval"
-	StateDir   = "state_dir"
-	Aggregate  = "aggregate"
+	PipeDir        = "pipe_dir"
+	Deadline       = "deadline"
+	StaleAfter     = "stale_after"
+	Owner          = "owner"
+	Aggregate      = "aggregate"
+	Color          = "color"
+	Listen         = "listen"
+	SocketMode     = "socket_mode"
+	AllowedHosts   = "allowed_hosts"
+	MaxConnections = "max_connections"
+	WebConfig      = "web_config"
+	Pprof          = "pprof"
+	Path           = "path"
+	StateDir       = "state_dir"
+	LogLevel       = "log_level"
+	LogFormat      = "log_format"
+	Interval       = "interval"
 )
 
 // keys are all keys, in the order of configs/statvent.yaml, with what they are
@@ -63,15 +81,25 @@ var keys = []struct{ name, value, usage string }{
 	{PipeDir, pipes.DefaultDir, "`directory` of the pipes"},
 	{Deadline, pipes.DefaultDeadline.String(), "`time` to wait for a source that does not answer"},
 	{StaleAfter, pipes.DefaultStaleAfter.String(), "`time` that a silent pipe without its process is kept"},
+	{Owner, "", "`user` whose sources count, by name or number; may be repeated, and all count if none is named"},
 	{Aggregate, "", "`rule` how gauges become one, GLOB: sum, min, max or avg; may be repeated, the first that matches counts"},
 	{Color, "auto", "`when` to use colour: auto, always or never"},
-	{Listen, "127.0.0.1:7828", "`address` and port to serve at"},
+	{Listen, "127.0.0.1:7828", "`address` and port to serve at, or unix:PATH; may be repeated"},
+	{SocketMode, "0660", "`mode` of the sockets that unix:PATH makes"},
+	{AllowedHosts, "", "`name` that requests may call this host by, beside localhost and IP addresses; may be repeated"},
+	{MaxConnections, "512", "the most `connections` at a time"},
+	{WebConfig, "", "`file` with TLS and the users, as Prometheus' exporters have it"},
+	{Pprof, "", "`address` and port to serve profiles of serve itself at; none if empty"},
 	{Path, "/stats", "`path` of the JSON document"},
 	{StateDir, "", "`directory` for what was seen last, $STATE_DIRECTORY or ~/.local/state/statvent if none is named"},
 	{LogLevel, "info", "least `level` that is logged: debug, info, warn or error"},
 	{LogFormat, "text", "`format` of the log: text or json"},
 	{Interval, "1s", "`time` between two snapshots"},
 }
+
+// listKeys are the keys that have several values: an option that may be repeated,
+// a list in a file, and words separated by blanks or commas everywhere.
+var listKeys = []string{Owner, Listen, AllowedHosts}
 
 // flagName returns the name of the key's flag.
 func flagName(key string) string { return strings.ReplaceAll(key, "_", "-") }
@@ -85,9 +113,12 @@ func variable(key string) string { return envPrefix + "_" + strings.ToUpper(key)
 func AddFlag(flags *pflag.FlagSet, key, shorthand string) {
 	for _, k := range keys {
 		if k.name == key {
-			if key == Aggregate {
+			switch {
+			case key == Aggregate:
 				flags.VarP(new(rules), flagName(key), shorthand, k.usage)
-			} else {
+			case slices.Contains(listKeys, key):
+				flags.StringSliceP(flagName(key), shorthand, words(k.value), k.usage)
+			default:
 				flags.StringP(flagName(key), shorthand, k.value, k.usage)
 			}
 			return
@@ -116,7 +147,12 @@ func Load(flags *pflag.FlagSet, file string) (*Config, error) {
 	if err := v.MergeConfigMap(settings); err != nil {
 		return nil, err
 	}
-	return decode(v, func(key string) string { return origin(key, flags, v, file) })
+	c, err := decode(v, func(key string) string { return origin(key, flags, v, file) })
+	if err != nil {
+		return nil, err
+	}
+	c.File = file
+	return c, nil
 }
 
 // defaultFiles are the files that are looked for, the first that exists wins.
@@ -161,9 +197,17 @@ func checkSettings(settings map[string]any, file string) error {
 		if err := checkKey(strings.ToLower(key)); err != nil {
 			return fmt.Errorf("%w in %s", err, file)
 		}
-		switch settings[key].(type) {
+		switch value := settings[key].(type) {
 		case []any:
-			return fmt.Errorf("%s in %s is a list, which no key takes", key, file)
+			if !slices.Contains(listKeys, strings.ToLower(key)) {
+				return fmt.Errorf("%s in %s is a list, where one value is taken", key, file)
+			}
+			for _, item := range value {
+				switch item.(type) {
+				case []any, map[string]any, nil:
+					return fmt.Errorf("%s in %s is a list of words, one a line behind a dash", key, file)
+				}
+			}
 		case map[string]any:
 			if strings.EqualFold(key, Aggregate) {
 				return fmt.Errorf("%s in %s is text: write \"%[1]s: |\" and the rules below it, one a line", Aggregate, file)
@@ -220,19 +264,35 @@ func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
 		}
 		return value
 	}
+	list := func(key string) []string {
+		if text, ok := v.Get(key).(string); ok {
+			return words(text)
+		}
+		return v.GetStringSlice(key)
+	}
 	c := &Config{
-		PipeDir:    filepath.Clean(v.GetString(PipeDir)),
-		Deadline:   duration(Deadline),
-		StaleAfter: duration(StaleAfter),
-		Color:      oneOf(Color, "auto", "always", "never"),
-		Listen:     v.GetString(Listen),
-		Path:       v.GetString(Path),
-		LogLevel:   oneOf(LogLevel, "debug", "info", "warn", "error"),
-		LogFormat:  oneOf(LogFormat, "text", "json"),
-		Interval:   duration(Interval),
-		StateDir:   cmp.Or(v.GetString(StateDir), defaultStateDir()),
+		PipeDir:      filepath.Clean(v.GetString(PipeDir)),
+		Deadline:     duration(Deadline),
+		StaleAfter:   duration(StaleAfter),
+		Owners:       list(Owner),
+		Color:        oneOf(Color, "auto", "always", "never"),
+		Listen:       list(Listen),
+		AllowedHosts: list(AllowedHosts),
+		WebConfig:    v.GetString(WebConfig),
+		Pprof:        v.GetString(Pprof),
+		Path:         v.GetString(Path),
+		LogLevel:     oneOf(LogLevel, "debug", "info", "warn", "error"),
+		LogFormat:    oneOf(LogFormat, "text", "json"),
+		Interval:     duration(Interval),
+		StateDir:     cmp.Or(v.GetString(StateDir), defaultStateDir()),
 	}
 	var err error
+	if c.SocketMode, err = parseMode(v.Get(SocketMode)); err != nil {
+		fail(SocketMode, "%w", err)
+	}
+	if c.MaxConnections, err = strconv.Atoi(v.GetString(MaxConnections)); err != nil || c.MaxConnections < 1 {
+		fail(MaxConnections, "%q is not a number above 0", v.GetString(MaxConnections))
+	}
 	if c.Aggregate, err = parseAggregate(v.GetString(Aggregate)); err != nil {
 		fail(Aggregate, "%w", err)
 	}
@@ -243,6 +303,25 @@ func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
 		return nil, errs[0]
 	}
 	return c, nil
+}
+
+// parseMode reads the mode of a file. In a file of YAML it is a number already,
+// unless it is quoted.
+func parseMode(value any) (fs.FileMode, error) {
+	mode, ok := value.(int)
+	if !ok {
+		octal, err := strconv.ParseUint(fmt.Sprint(value), 8, 31)
+		mode, ok = int(octal), err == nil
+	}
+	if !ok || mode < 0 || mode > 0o777 {
+		return 0, fmt.Errorf("%q is not a mode, such as 0660", fmt.Sprint(value))
+	}
+	return fs.FileMode(mode), nil
+}
+
+// words returns what blanks and commas separate.
+func words(s string) []string {
+	return strings.FieldsFunc(s, func(r rune) bool { return r == ',' || unicode.IsSpace(r) })
 }
 
 // defaultStateDir is where a service of systemd, or else a user's program, keeps

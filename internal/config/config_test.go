@@ -1,9 +1,11 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -44,10 +46,15 @@ func TestDefaults(t *testing.T) {
 	}
 	want := Config{
 		PipeDir: "/tmp/stats-pipe", Deadline: 500 * time.Millisecond, StaleAfter: time.Minute,
-		Color: "auto", Listen: "127.0.0.1:7828", Path: "/stats",
+		Color: "auto", Path: "/stats",
+		Listen: []string{"127.0.0.1:7828"}, SocketMode: 0o660, MaxConnections: 512,
 		LogLevel: "info", LogFormat: "text", Interval: time.Second,
 		StateDir: "/nowhere/.local/state/statvent",
 	}
+	if len(c.Owners)+len(c.AllowedHosts) > 0 {
+		t.Errorf("there are owners %q and hosts %q", c.Owners, c.AllowedHosts)
+	}
+	c.Owners, c.AllowedHosts = nil, nil // no matter whether nil or empty
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got %+v, want %+v", *c, want)
 	}
@@ -68,18 +75,28 @@ func TestPrecedenceOfEveryKey(t *testing.T) {
 		Deadline:   {"1s", "2s", "3s"},
 		StaleAfter: {"1s", "2s", "3s"},
 		Color:      {"always", "never", "auto"},
+		Owner:      {"a b", "b c", "c"},
 		Listen:     {"a:1", "b:1", "c:1"},
-		Path:       {"/a", "/b", "/c"},
-		LogLevel:   {"debug", "warn", "error"},
-		LogFormat:  {"json", "text", "json"},
-		Interval:   {"1s", "2s", "3s"},
-		StateDir:   {"/a", "/b", "/c"},
-		Aggregate:  {"g: min", "g: max", "g: avg"},
+		SocketMode: {"0600", "0644", "0666"},
+
+		AllowedHosts:   {"a", "b", "c"},
+		MaxConnections: {"1", "2", "3"},
+		WebConfig:      {"/a", "/b", "/c"},
+		Pprof:          {"a:1", "b:1", "c:1"},
+
+		Path:      {"/a", "/b", "/c"},
+		LogLevel:  {"debug", "warn", "error"},
+		LogFormat: {"json", "text", "json"},
+		Interval:  {"1s", "2s", "3s"},
+		StateDir:  {"/a", "/b", "/c"},
+		Aggregate: {"g: min", "g: max", "g: avg"},
 	}
 	get := func(c *Config, key string) string {
 		return map[string]string{
 			PipeDir: c.PipeDir, Deadline: c.Deadline.String(), StaleAfter: c.StaleAfter.String(),
-			Color: c.Color, Listen: c.Listen, Path: c.Path,
+			Color: c.Color, Listen: strings.Join(c.Listen, " "), Path: c.Path,
+			SocketMode: fmt.Sprintf("0%o", c.SocketMode), AllowedHosts: strings.Join(c.AllowedHosts, " "), Owner: strings.Join(c.Owners, " "),
+			MaxConnections: strconv.Itoa(c.MaxConnections), WebConfig: c.WebConfig, Pprof: c.Pprof,
 			LogLevel: c.LogLevel, LogFormat: c.LogFormat, Interval: c.Interval.String(),
 			StateDir: c.StateDir, Aggregate: "g: " + aggregateOf(c, "g"),
 		}[key]
@@ -130,6 +147,12 @@ func TestErrorsNameTheKeyAndWhereItWasFound(t *testing.T) {
 	fails("server:\n  port: 1\n", nil, `unknown key "server"`)
 	fails("deadline: soon\n", nil, "deadline in ", "test.yaml", `"soon"`)
 	fails("deadline: 0\n", nil, "deadline", "between")
+	fails("color: [auto]\n", nil, "color in ", "list", "one value")
+	fails("listen: [[a]]\n", nil, "listen in ", "list of words")
+	fails("socket_mode: 0999\n", nil, "socket_mode", "0660")
+	fails("socket_mode: 660\n", nil, "socket_mode", "0660") // which isn't octal
+	fails("max_connections: 0\n", nil, "max_connections", "above 0")
+	fails("max_connections: many\n", nil, "max_connections", `"many"`)
 	fails("color: pink\n", nil, "color", `"pink"`, "auto")
 	fails("pipe_dir: ''\n", nil, "pipe_dir", "no directory")
 	fails("pipe_dir: [\n", nil, "malformed", "test.yaml")
@@ -185,6 +208,7 @@ func TestShippedFileIsTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	shipped.File = ""
 	if !reflect.DeepEqual(shipped, defaults) {
 		t.Errorf("it says %+v, the defaults are %+v", *shipped, *defaults)
 	}
@@ -286,5 +310,35 @@ func TestParseDurationOfAnyLength(t *testing.T) {
 	}
 	if got, err := parseTimeout("1.1d"); err == nil || !strings.Contains(err.Error(), "24h") {
 		t.Errorf("a key of more than a day: got %v, %v", got, err)
+	}
+}
+
+// A key with several values takes them as they are most easily written in each place.
+func TestLists(t *testing.T) {
+	is := func(text string, args ...string) {
+		t.Helper()
+		c, err := load(t, text, args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{"127.0.0.1:1", "unix:/run/x"}; !slices.Equal(c.Listen, want) {
+			t.Errorf("%q %q: got %q, want %q", text, args, c.Listen, want)
+		}
+	}
+	is("listen: [127.0.0.1:1, unix:/run/x]\n")
+	is("listen:\n  - 127.0.0.1:1\n  - unix:/run/x\n")
+	is("listen: 127.0.0.1:1, unix:/run/x\n")
+	is("listen: |\n  127.0.0.1:1\n  unix:/run/x\n")
+	is("listen: elsewhere:1\n", "--listen", "127.0.0.1:1", "--listen", "unix:/run/x")
+	is("", "--listen", "127.0.0.1:1,unix:/run/x")
+	t.Setenv("STATVENT_LISTEN", "127.0.0.1:1 unix:/run/x")
+	is("listen: elsewhere:1\n")
+}
+
+func TestSocketModeIsOctalWithAndWithoutQuotes(t *testing.T) {
+	for _, text := range []string{"0640", "'0640'", "0o640", "'640'"} {
+		if c, err := load(t, "socket_mode: "+text+"\n"); err != nil || c.SocketMode != 0o640 {
+			t.Errorf("%s: got %v, %v", text, c, err)
+		}
 	}
 }
