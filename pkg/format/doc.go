@@ -9,4 +9,7 @@
 //
 // The typed format carries kinds and samples as well, and shows whether it is
 // whole. See AppendTyped and TypedParser.
+//
+// JSON and the formats of Prometheus are written only: see AppendJSON and
+// Exposition.
 package format

@@ -142,3 +142,24 @@ func ExampleAppendJSON() {
 	// Output:
 	// {"stats":{"load":2.0,"name with a byte \\xff":1,"ratio":1.0e+16,"requests":42},"timestamp":1700000000.000}
 }
+
+func ExampleExposition() {
+	s := &format.Snapshot{Stats: []format.Stat{
+		{Name: "app.requests", Kind: format.Counter, Value: format.Int(42)},
+		{Name: `http_requests_total{method="GET"}`, Kind: format.Counter, Value: format.Int(7)},
+	}}
+	fmt.Printf("%s\n", format.Exposition{}.Append(nil, s, nil, nil))
+	e := format.ParseAccept("application/openmetrics-text;version=1.0.0;escaping=allow-utf-8")
+	fmt.Printf("%s", e.Append(nil, s, nil, nil))
+	// Output:
+	// # TYPE app_requests_total counter
+	// app_requests_total 42
+	// # TYPE http_requests_total counter
+	// http_requests_total{method="GET"} 7
+	//
+	// # TYPE "app.requests" counter
+	// {"app.requests_total"} 42
+	// # TYPE http_requests counter
+	// http_requests_total{method="GET"} 7
+	// # EOF
+}

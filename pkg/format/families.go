@@ -1,0 +1,262 @@
+package format
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Suffixes of names that mean something to Prometheus.
+const (
+	totalSuffix   = "_total"
+	sumSuffix     = "_sum"
+	countSuffix   = "_count"
+	createdSuffix = "_created"
+)
+
+// clashingName is the metric of the stats that have no name of their own.
+const clashingName = "statvent_clashing"
+
+// statLabel holds the name of a stat that is exposed under another.
+const statLabel = "stat"
+
+// families are the metrics that stats are exposed as.
+type families struct {
+	escaping Escaping
+	list     []*family
+	taken    map[string]*family // by each name that a family's samples have
+	series   map[string]bool    // names and labels of all samples
+	clashing Snapshot
+}
+
+// A family is one metric: what has one name and one type.
+type family struct {
+	name    string // of its samples; of a summary's without suffixes
+	kind    Kind
+	own     bool
+	samples []sample
+}
+
+// A sample is what one stat is exposed as.
+type sample struct {
+	labels string // as they stand between braces
+	value  Value
+
+	dist      *Samples // of a summary; else nil
+	quantiles []string // from "0" to "1"
+	values    []Value  // of the quantiles
+}
+
+// A candidate is a stat on its way to a family.
+type candidate struct {
+	stat   Stat
+	metric string
+	labels []seriesLabel
+	rank   rank
+	sample sample
+}
+
+// rank says who keeps a name that several want.
+type rank uint8
+
+const (
+	asItIs   rank = iota // the stat's own name
+	suffixed             // the same with a suffix
+	escaped
+)
+
+func newFamilies(escaping Escaping) *families {
+	return &families{escaping: escaping, taken: make(map[string]*family), series: make(map[string]bool)}
+}
+
+// add adds the stats of a snapshot, as far as there is a name for them.
+func (f *families) add(s *Snapshot, own bool) {
+	var candidates []candidate
+	for i := range s.Stats {
+		candidates = f.appendCandidates(candidates, &s.Stats[i])
+	}
+	slices.SortStableFunc(candidates, func(a, b candidate) int {
+		return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.stat.Name, b.stat.Name))
+	})
+	// Those who want the same series know it before one has it.
+	wanted := make(map[string]int)
+	for i := range candidates {
+		wanted[candidates[i].series()]++
+	}
+	for i := range candidates {
+		c := &candidates[i]
+		shared := wanted[c.series()] > 1 && c.rank != asItIs
+		if shared && !c.addStatLabel() || !f.place(c, own) {
+			f.clashing.Stats = append(f.clashing.Stats, c.stat)
+		}
+	}
+}
+
+// addClashing adds the stats that have found no place so far.
+func (f *families) addClashing() {
+	if len(f.clashing.Stats) == 0 {
+		return
+	}
+	f.clashing.Sort()
+	clashing := &family{name: clashingName, own: true}
+	f.taken[clashingName] = clashing
+	for _, stat := range f.clashing.Flatten().Stats {
+		labels := []seriesLabel{{statLabel, exposedText(stat.Name)}}
+		clashing.samples = append(clashing.samples, sample{labels: string(appendSeriesLabels(nil, labels)), value: stat.Value})
+	}
+	f.list = append(f.list, clashing)
+}
+
+// appendCandidates appends what the stat is to be exposed as: several things if
+// it is a distribution with labels that are no quantiles.
+func (f *families) appendCandidates(to []candidate, stat *Stat) []candidate {
+	if stat.Kind != Distribution {
+		c := f.newCandidate(stat.Name, stat.Kind)
+		c.stat, c.sample.value = *stat, stat.Value
+		return append(to, c)
+	}
+	base := withoutLabelPlace(stat.Name)
+	c := f.newCandidate(base, Distribution)
+	c.stat = *stat
+	c.stat.Dist = &Samples{Count: stat.Dist.Count, Sum: stat.Dist.Sum, Window: stat.Dist.Window}
+	c.sample.dist = stat.Dist
+	values := stat.Dist.Compute()
+	for i, label := range stat.Dist.Labels {
+		quantile, ok := quantileText(label.Percentile)
+		if ok {
+			c.stat.Dist.Labels = append(c.stat.Dist.Labels, label)
+		}
+		switch {
+		case len(values) == 0 || slices.Contains(c.sample.quantiles, quantile):
+		case ok:
+			c.sample.quantiles = append(c.sample.quantiles, quantile)
+			c.sample.values = append(c.sample.values, values[i].Value)
+		default:
+			beside := f.newCandidate(base, Gauge, "_"+label.Name)
+			beside.stat = Stat{Name: ExpandLabel(stat.Name, label.Name), Kind: Gauge, Value: values[i].Value}
+			beside.sample.value = values[i].Value
+			to = append(to, beside)
+		}
+	}
+	return append(to, c)
+}
+
+// newCandidate returns one with the metric and the labels that a name stands for,
+// with the suffixes that it is given and that its kind has.
+func (f *families) newCandidate(name string, kind Kind, suffixes ...string) candidate {
+	metric, labels, isSeries := parseSeries(name)
+	if kind == Distribution && slices.ContainsFunc(labels, func(l seriesLabel) bool { return l.name == "quantile" }) {
+		isSeries = false
+	}
+	c := candidate{metric: metric, labels: labels}
+	if !isSeries {
+		c.metric, c.labels = name, nil
+	}
+	for _, suffix := range suffixes {
+		c.metric += suffix
+		c.rank = suffixed
+	}
+	if kind == Counter && (!strings.HasSuffix(c.metric, totalSuffix) || c.metric == totalSuffix) {
+		c.metric += totalSuffix
+		c.rank = suffixed
+	}
+	for i := range c.labels {
+		c.labels[i].value = exposedText(c.labels[i].value)
+	}
+	c.metric = exposedText(c.metric)
+	if f.escaping != EscapeNothing && !isMetricName(c.metric) {
+		c.metric = escapeMetricName(c.metric, f.escaping)
+		c.rank = escaped
+	}
+	return c
+}
+
+// addStatLabel adds the name of the stat as a label, unless there is one of that
+// name.
+func (c *candidate) addStatLabel() bool {
+	at, found := slices.BinarySearchFunc(c.labels, statLabel, func(l seriesLabel, name string) int {
+		return strings.Compare(l.name, name)
+	})
+	if found {
+		return false
+	}
+	c.labels = slices.Insert(c.labels, at, seriesLabel{statLabel, exposedText(c.stat.Name)})
+	return true
+}
+
+// series returns what tells the candidate's sample from all others.
+func (c *candidate) series() string {
+	return c.metric + "{" + string(appendSeriesLabels(nil, c.labels)) + "}"
+}
+
+// place puts the candidate into the family that its name belongs to, if that is
+// one for it.
+func (f *families) place(c *candidate, own bool) bool {
+	if c.metric == "" || c.metric == clashingName || f.series[c.series()] {
+		return false
+	}
+	one := f.taken[c.metric]
+	switch {
+	case one == nil:
+		one = f.newFamily(c, own)
+	case one.own != own || one.name != c.metric || (one.kind == Distribution) != (c.stat.Kind == Distribution):
+		one = nil
+	case one.kind != c.stat.Kind:
+		one.kind = Untyped
+	}
+	if one == nil {
+		return false
+	}
+	c.sample.labels = string(appendSeriesLabels(nil, c.labels))
+	one.samples = append(one.samples, c.sample)
+	f.series[c.series()] = true
+	return true
+}
+
+// newFamily returns a new family for the candidate; nil if another has one of its
+// names.
+func (f *families) newFamily(c *candidate, own bool) *family {
+	names := []string{c.metric}
+	if c.stat.Kind == Distribution {
+		names = append(names, c.metric+sumSuffix, c.metric+countSuffix)
+	}
+	for _, name := range names {
+		if f.taken[name] != nil {
+			return nil
+		}
+	}
+	one := &family{name: c.metric, kind: c.stat.Kind, own: own}
+	for _, name := range names {
+		f.taken[name] = one
+	}
+	f.list = append(f.list, one)
+	return one
+}
+
+// withoutLabelPlace returns the name of a distribution without the place of its
+// label: "{0}" with a separator beside it, or a label of a series that it is the
+// value of.
+func withoutLabelPlace(name string) string {
+	left := name
+	for _, place := range []string{
+		`,quantile="{0}"`, `quantile="{0}",`, `quantile="{0}"`,
+		".{0}", "_{0}", " {0}", "{0}.", "{0}_", "{0} ", labelPlace,
+	} {
+		left = strings.ReplaceAll(left, place, "")
+	}
+	if left = CleanName(left); left == "" {
+		return name
+	}
+	return left
+}
+
+// quantileText returns a percentile as the value of the label quantile, if it is
+// one: 99.9 is 0.999, which 99.9/100 is not.
+func quantileText(percentile float64) (string, bool) {
+	if !(0 <= percentile && percentile <= 100) {
+		return "", false
+	}
+	shifted, err := strconv.ParseFloat(strconv.FormatFloat(percentile, 'f', -1, 64)+"e-2", 64)
+	return strconv.FormatFloat(shifted, 'g', -1, 64), err == nil
+}
