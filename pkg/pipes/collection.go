@@ -22,6 +22,9 @@ const (
 	Retained     State = "retained"     // what is kept of a user's processes that have ended
 )
 
+// States returns all states.
+func States() []State { return []State{Live, Unresponsive, Stale, Failed, Ended, Retained} }
+
 // A SourceKind says what a source is.
 type SourceKind string
 
@@ -69,6 +72,8 @@ type Collection struct {
 	// Troubles are errors of what a Collector that tidies up does in the
 	// background.
 	Troubles []error
+	// Folded is how many recorders have been folded by this Collector so far.
+	Folded int
 
 	combiner format.Combiner
 }

@@ -86,6 +86,7 @@ type Collector struct {
 	tidying   sync.WaitGroup // a background tidy, of which there is one at a time
 	isTidying bool           // one is under way
 	tidyErrs  []error        // of the last one
+	folded    int            // recorders, by all of them
 	stateErr  error          // of loading or saving the state
 	closed    bool
 }
@@ -132,7 +133,7 @@ func (c *Collector) Collect(ctx context.Context) (*Collection, error) {
 			return nil, err
 		}
 	}
-	collection.Troubles = slices.Clone(c.tidyErrs)
+	collection.Troubles, collection.Folded = slices.Clone(c.tidyErrs), c.folded
 	if c.stateErr != nil {
 		collection.Troubles = append(collection.Troubles, c.stateErr)
 	}

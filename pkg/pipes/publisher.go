@@ -365,7 +365,7 @@ func (p *Publisher) handOver() (err error) {
 		closeFD(p.live.fd)
 	}
 	if finalErr == nil {
-		_ = p.dir.fold(effectiveUID(), nil) // it is kept; what can't be folded now, somebody will fold
+		_, _ = p.dir.fold(effectiveUID(), nil) // it is kept; what can't be folded now, somebody will fold
 	}
 	p.dir.close()
 	p.dir, p.live = nil, nil

@@ -50,7 +50,7 @@ func retain(path, stem string, doc *format.Document) error {
 		return err
 	}
 	// It is stored. What can't be folded now, somebody will fold.
-	_ = d.fold(effectiveUID(), nil)
+	_, _ = d.fold(effectiveUID(), nil)
 	return nil
 }
 
@@ -164,10 +164,12 @@ func (d *directory) createLock(name string, uid int) error {
 }
 
 // fold adds the finals of a user to the retained file, and what was seen last of
-// killed recorders of that user, by the names of their typed pipes.
-func (d *directory) fold(uid int, killed map[string]*format.Snapshot) error {
+// killed recorders of that user, by the names of their typed pipes. It returns how
+// many recorders that were.
+func (d *directory) fold(uid int, killed map[string]*format.Snapshot) (recorders int, err error) {
 	f := folding{dir: d, uid: uid, killed: killed}
-	return f.run()
+	err = f.run()
+	return f.folded, err
 }
 
 // run does nothing if somebody else has the lock, who will look once more for
@@ -201,6 +203,7 @@ type folding struct {
 	killed     map[string]*format.Snapshot
 	changes    *format.Changes // to be made once, beside; nil if there are none, or none any more
 	unreadable map[string]bool // names of finals
+	folded     int             // how many recorders
 }
 
 // foldLocked does one rewrite. The caller has the lock.
@@ -230,6 +233,7 @@ func (f *folding) foldLocked(lock *os.File) error {
 	if err != nil {
 		return err
 	}
+	f.folded += len(found.ended)
 	f.dir.removeLitter(l.tmp, time.Now())
 	var errs []error
 	for name, id := range found.done {

@@ -39,7 +39,8 @@ func tallyOf(t testing.TB, dir string, want int64) *Collection {
 
 func fold(t testing.TB, path string, uid int, killed map[string]*format.Snapshot) error {
 	t.Helper()
-	return openTestDir(t, path).fold(uid, killed)
+	_, err := openTestDir(t, path).fold(uid, killed)
+	return err
 }
 
 // retainedDoc returns what this user's retained file holds.

@@ -70,23 +70,23 @@ func (c *Collector) tidyUp(dir *directory, chores *chores) {
 	dir = dir.share()
 	c.tidying.Go(func() {
 		defer dir.close()
-		errs := chores.do(dir)
+		folded, errs := chores.do(dir)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.isTidying, c.tidyErrs = false, errs
+		c.folded += folded
 		if now := time.Now(); now.Sub(c.savedAt) >= saveEvery {
 			c.save(now)
 		}
 	})
 }
 
-// do does what this process may do.
-func (c *chores) do(dir *directory) []error {
+// do does what this process may do, and returns how many recorders it folded.
+func (c *chores) do(dir *directory) (folded int, errs []error) {
 	l, err := dir.list()
 	if err != nil {
-		return []error{err}
+		return 0, []error{err}
 	}
-	var errs []error
 	note := func(err error) { errs = append(errs, ownErrors(err)...) }
 	for stem, ids := range c.dead {
 		_, err := dir.removeDead(stem, ids, l.typed[stem])
@@ -97,7 +97,9 @@ func (c *chores) do(dir *directory) []error {
 	}
 	for uid, killed := range c.ended {
 		if mayFold(uid) {
-			note(dir.fold(uid, killed))
+			recorders, err := dir.fold(uid, killed)
+			folded += recorders
+			note(err)
 		}
 	}
 	for name, id := range c.unread {
@@ -106,7 +108,7 @@ func (c *chores) do(dir *directory) []error {
 	note(dir.removeDeadLive())
 	dir.removeLitter(l.tmp, time.Now())
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
-	return errs
+	return folded, errs
 }
 
 // ownErrors returns the errors that are in err, but for those of files that belong to

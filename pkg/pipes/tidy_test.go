@@ -119,6 +119,9 @@ func TestCountersOfAKilledProcessStay(t *testing.T) {
 	for _, c := range append(two, reader) {
 		checkCount(t, tidied(t, c), 13)
 	}
+	if folded := collect(t, two[0]).Folded + collect(t, two[1]).Folded; folded != 1 { // the other did so itself
+		t.Errorf("%d recorders have been folded", folded)
+	}
 	tallyOf(t, dir, 13)
 	checkForgotten(t, append(two, reader)...)
 }
@@ -491,7 +494,8 @@ func TestTidyingLeavesAPipeThatIsAnothersByNow(t *testing.T) {
 	ch := newChores()
 	ch.plain["web.stats"] = old.id
 	ch.unread["web.stats"] = old.id
-	noErr(t, errors.Join(ch.do(dir)...))
+	_, errs := ch.do(dir)
+	noErr(t, errors.Join(errs...))
 	checkEntries(t, path, "web.stats")
 }
 
@@ -527,7 +531,7 @@ func TestSourceThatLostItsPipeAndEndsIsCountedOnce(t *testing.T) {
 	eventually(t, "the final is read", func() bool { return slices.Contains(wasRead(), typedName("web", p.id)) })
 	time.Sleep(10 * time.Millisecond) // and the reading is over
 	unlockRetained(lock)
-	noErr(t, dir.fold(os.Geteuid(), nil))
+	must(dir.fold(os.Geteuid(), nil))
 	noErr(t, Retain(path, tallied(1))) // which drops its note
 	noErr(t, writeAll(w, []byte("x: 1\n")))
 	closeFD(w)
@@ -612,7 +616,8 @@ func TestTroublesAreInTheSameOrderEachTime(t *testing.T) {
 	slices.Sort(want)
 	for range 5 {
 		var got []string
-		for _, err := range ch.do(openTestDir(t, path)) {
+		_, errs := ch.do(openTestDir(t, path))
+		for _, err := range errs {
 			if pathErr := new(fs.PathError); errors.As(err, &pathErr) {
 				got = append(got, pathErr.Path)
 			}

@@ -50,7 +50,7 @@ func Update(ctx context.Context, dir string, changes *format.Changes, patience t
 			counted.PID = os.Getpid()
 			leaveErr := d.leave(strconv.Itoa(counted.PID), counted)
 			if leaveErr == nil && err == nil {
-				_ = d.fold(effectiveUID(), nil) // or whoever has the lock will
+				_, _ = d.fold(effectiveUID(), nil) // or whoever has the lock will
 			}
 			if !errors.Is(leaveErr, errTooMuch) {
 				return leaveErr
