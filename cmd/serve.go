@@ -64,7 +64,7 @@ func (a *app) serve(ctx context.Context) error {
 		if err != nil {
 			return explainListen(err, address)
 		}
-		defer listener.Close()
+		defer func() { _ = listener.Close() }() // where the next can't be opened
 		listeners = append(listeners, listener)
 	}
 	opts := a.collectorOptions()
@@ -76,6 +76,7 @@ func (a *app) serve(ctx context.Context) error {
 	defer collector.Close()
 	log.Info("serving", "url", "http://"+listeners[0].Addr().String()+a.config.Path, "pipe_dir", a.config.PipeDir)
 	return server.New(server.Options{
+		Version:   version(),
 		PipeDir:   a.config.PipeDir,
 		Path:      a.config.Path,
 		Deadline:  a.config.Deadline,

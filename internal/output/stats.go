@@ -48,6 +48,9 @@ var statsFormats = map[string]statsFormat{
 		_, err := w.Write(format.AppendJSON(nil, s.flat(), s.Time))
 		return err
 	},
+	"prometheus": func(w io.Writer, _ bool, s *Stats) error {
+		return writeNames(w, format.Exposition{}.Append(nil, s.filter(s.Snapshot), nil, nil))
+	},
 	"typed": func(w io.Writer, _ bool, s *Stats) error {
 		return writeNames(w, format.AppendTyped(nil, &format.Document{Snapshot: s.filter(s.Snapshot)}))
 	},
@@ -58,7 +61,7 @@ func StatsFormats() []string { return slices.Sorted(maps.Keys(statsFormats)) }
 
 // WatchFormats are those of which one snapshot may follow another.
 func WatchFormats() []string {
-	return slices.DeleteFunc(StatsFormats(), func(name string) bool { return name == "typed" })
+	return slices.DeleteFunc(StatsFormats(), func(name string) bool { return name == "typed" || name == "prometheus" })
 }
 
 // PrintStats prints stats to stdout in the format of that name.

@@ -29,6 +29,7 @@ type Collector interface {
 
 // Options say what to serve. All are needed.
 type Options struct {
+	Version   string        // of statvent
 	PipeDir   string        // for the log
 	Path      string        // of the JSON document; see CheckPath
 	Deadline  time.Duration // of a collection
@@ -42,6 +43,7 @@ type Server struct {
 	opts    Options
 	shared  singleflight.Group
 	history history // used by one collection at a time
+	metrics *metrics
 
 	// ctx is that of the collections: they aren't of one request, so that one
 	// that is canceled takes nothing from the others.
@@ -52,7 +54,7 @@ type Server struct {
 // New returns a server, which does nothing until it is asked.
 func New(opts Options) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Server{opts: opts, history: newHistory(opts.Log, opts.PipeDir), ctx: ctx, cancel: cancel}
+	return &Server{opts: opts, history: newHistory(opts.Log, opts.PipeDir), metrics: newMetrics(opts.Version), ctx: ctx, cancel: cancel}
 }
 
 // Timeouts of the HTTP server: for whoever is slow, by mistake or not. A
@@ -101,7 +103,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 // Handler returns the handler of all paths. There are few, and none is another
 // spelling of another: what isn't served is a 404, never a redirection.
 func (s *Server) Handler() http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	return s.metrics.countRequests(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			w.Header().Set("Allow", "GET, HEAD")
 			fail(w, r, http.StatusMethodNotAllowed, "only GET and HEAD are allowed")
@@ -112,8 +114,10 @@ func (s *Server) Handler() http.Handler {
 			s.stats(w, r)
 		case sourcesPath:
 			s.sources(w, r)
+		case metricsPath:
+			s.exposition(w, r)
 		case healthyPath, readyPath:
-			writeJSON(w, http.StatusOK, []byte("{\"status\":\"ok\"}\n"))
+			writeJSON(w, r, http.StatusOK, []byte("{\"status\":\"ok\"}\n"))
 		default:
 			fail(w, r, http.StatusNotFound, "nothing is served here; the stats are at "+s.opts.Path)
 		}
@@ -123,6 +127,7 @@ func (s *Server) Handler() http.Handler {
 // The paths beside that of the stats.
 const (
 	sourcesPath = "/sources"
+	metricsPath = "/metrics"
 	healthyPath = "/-/healthy"
 	readyPath   = "/-/ready"
 )
@@ -132,7 +137,7 @@ func CheckPath(p string) error {
 	switch {
 	case !strings.HasPrefix(p, "/") || p != path.Clean(p) || strings.ContainsAny(p, " ?#%"):
 		return fmt.Errorf("%q is not the path of a URL, such as /stats", p)
-	case p == "/" || p == sourcesPath || strings.HasPrefix(p, "/-/"):
+	case p == "/" || p == sourcesPath || p == metricsPath || strings.HasPrefix(p, "/-/"):
 		return fmt.Errorf("%q is taken by something else", p)
 	}
 	return nil
@@ -154,7 +159,7 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Has("match") {
 		body = format.AppendJSON(nil, answer.total.Flatten().Filter(match), answer.collection.Time)
 	}
-	writeJSON(w, http.StatusOK, body)
+	writeJSON(w, r, http.StatusOK, body)
 }
 
 // sources serves what `statvent list -o json` prints; with ?stats=1 the values of
@@ -174,7 +179,7 @@ func (s *Server) sources(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, http.StatusInternalServerError, err.Error())
 		return
 	}
-	writeJSON(w, http.StatusOK, append(body, '\n'))
+	writeJSON(w, r, http.StatusOK, append(body, '\n'))
 }
 
 // An answer is a collection and what is made of it once for all who share it.
@@ -194,10 +199,12 @@ func (s *Server) collect(ctx context.Context) (*answer, error) {
 		}
 		if err != nil {
 			s.history.note(nil, nil, err)
+			s.metrics.failed()
 			return nil, err
 		}
 		total := collection.Total()
 		s.history.note(collection, total, nil)
+		s.metrics.note(collection)
 		return &answer{collection, total, format.AppendJSON(nil, total, collection.Time)}, nil
 	})
 	select {
@@ -209,25 +216,4 @@ func (s *Server) collect(ctx context.Context) (*answer, error) {
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-}
-
-// fail answers with {"message": ..., "path": ...}.
-func fail(w http.ResponseWriter, r *http.Request, status int, message string) {
-	body, err := json.Marshal(struct {
-		Message string `json:"message"`
-		Path    string `json:"path"`
-	}{message, r.URL.Path})
-	if err != nil {
-		body = []byte("{}") // strings always marshal
-	}
-	writeJSON(w, status, append(body, '\n'))
-}
-
-func writeJSON(w http.ResponseWriter, status int, body []byte) {
-	header := w.Header()
-	header.Set("Content-Type", "application/json")
-	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
-	w.WriteHeader(status)
-	_, _ = w.Write(body) // the client has gone
 }
