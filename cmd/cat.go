@@ -26,7 +26,7 @@ func newCat(a *app) *cobra.Command {
 		Long: `cat prints the stats of the processes with these pids or names together; of the
 whole host, if there is no argument. A FILE, or - for standard input, is in
 either format: plain lines, NAME: VALUE, or what 'statvent cat -o typed' prints,
-of one host or of several.`,
+of one host or of several, and counts whoever it belongs to.`,
 		Example: `  statvent cat                    # the whole host
   statvent cat 3435 3436          # two processes
   statvent cat -o json 3435 | jq .stats
@@ -41,6 +41,7 @@ of one host or of several.`,
 		},
 	}
 	config.AddFlag(cmd.Flags(), config.Aggregate, "")
+	config.AddFlag(cmd.Flags(), config.Owner, "")
 	outputFlag(cmd, &opts.output, "plain", output.StatsFormats())
 	return cmd
 }
@@ -68,10 +69,14 @@ func (a *app) cat(ctx context.Context, opts catOptions) error {
 }
 
 func (a *app) gather(ctx context.Context, names []string) (*gather.Result, error) {
-	if len(names) == 0 {
-		return gather.Host(ctx, a.collectorOptions())
+	options, err := collectorOptions(a.config)
+	if err != nil {
+		return nil, err
 	}
-	return gather.Names(ctx, a.collectorOptions(), a.streams.In, names)
+	if len(names) == 0 {
+		return gather.Host(ctx, options)
+	}
+	return gather.Names(ctx, options, a.streams.In, names)
 }
 
 // report says what is missing from a result.

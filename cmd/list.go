@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/statvent/statvent/internal/config"
 	"github.com/statvent/statvent/internal/host"
 	"github.com/statvent/statvent/internal/output"
 	"github.com/statvent/statvent/pkg/pipes"
@@ -33,7 +34,7 @@ it has published, how many stats it has and in which state it is:
   retained       what a user's processes have counted that ended earlier
 
 Entries of the pipe directory that are no sources are passed over, and why is
-said. Where there is no source at all, list says why that may be.`,
+said, and so is how many sources --owner leaves out. Where there is no source at all, list says why that may be.`,
 		Example: `  statvent list
   statvent list -o json | jq '.sources[] | select(.state != "live")'`,
 		Args: arguments(noArguments),
@@ -44,12 +45,17 @@ said. Where there is no source at all, list says why that may be.`,
 			return a.list(cmd.Context(), opts)
 		},
 	}
+	config.AddFlag(cmd.Flags(), config.Owner, "")
 	outputFlag(cmd, &opts.output, "table", output.ReportFormats())
 	return cmd
 }
 
 func (a *app) list(ctx context.Context, opts listOptions) error {
-	collector := pipes.NewCollector(a.collectorOptions())
+	options, err := collectorOptions(a.config)
+	if err != nil {
+		return err
+	}
+	collector := pipes.NewCollector(options)
 	defer collector.Close()
 	collection, err := collector.Collect(ctx)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -59,15 +65,21 @@ func (a *app) list(ctx context.Context, opts listOptions) error {
 		return explain(err, a.config.PipeDir)
 	}
 	total := collection.Total()
-	if err := a.streams.PrintReport(opts.output, host.Describe(collection, total)); err != nil {
+	report := host.Describe(collection, total)
+	if err := a.streams.PrintReport(opts.output, report); err != nil {
 		return err
+	}
+	if text := report.LeftOutText(); text != "" {
+		a.streams.Warn("%s", text)
 	}
 	a.reportConflicts(total.Conflicts)
 	if warning := host.OwnerWarning(a.config.PipeDir); warning != "" {
 		a.streams.Warn("%s", warning)
 	}
 	if !host.HasPublishers(collection) {
-		a.streams.Warn("no program publishes in %s", a.config.PipeDir)
+		a.streams.Warn("%s", nobodyPublishes(a.config))
+	}
+	if !host.HasPublishers(collection) && len(collection.LeftOut) == 0 {
 		for _, advice := range host.Advice(a.config.PipeDir) {
 			a.streams.Hint(advice)
 		}

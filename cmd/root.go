@@ -181,14 +181,28 @@ func (a *app) configure(cmd *cobra.Command, _ []string) error {
 	return nil
 }
 
-// collectorOptions are those that the configuration asks for.
-func (a *app) collectorOptions() pipes.CollectorOptions {
-	return pipes.CollectorOptions{
-		Dir:        a.config.PipeDir,
-		Deadline:   a.config.Deadline,
-		StaleAfter: a.config.StaleAfter,
-		Aggregate:  a.config.Aggregate,
+// collectorOptions are those that a configuration asks for. It fails where an owner
+// is nobody.
+func collectorOptions(c *config.Config) (pipes.CollectorOptions, error) {
+	owners, err := c.OwnerIDs()
+	if err != nil {
+		return pipes.CollectorOptions{}, usageError{err}
 	}
+	return pipes.CollectorOptions{
+		Dir:        c.PipeDir,
+		Deadline:   c.Deadline,
+		StaleAfter: c.StaleAfter,
+		Aggregate:  c.Aggregate,
+		Owners:     owners,
+	}, nil
+}
+
+// nobodyPublishes says that no program does of those that count.
+func nobodyPublishes(c *config.Config) string {
+	if len(c.Owners) == 0 {
+		return "no program publishes in " + c.PipeDir
+	}
+	return "no program of " + strings.Join(c.Owners, " or ") + " publishes in " + c.PipeDir
 }
 
 // arguments makes a usage error of what a check of the arguments says.

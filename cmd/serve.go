@@ -47,6 +47,7 @@ next serve. SIGTERM and SIGINT end it after the requests in flight.`,
 	config.AddFlag(cmd.Flags(), config.Path, "")
 	config.AddFlag(cmd.Flags(), config.StaleAfter, "")
 	config.AddFlag(cmd.Flags(), config.Aggregate, "")
+	config.AddFlag(cmd.Flags(), config.Owner, "")
 	config.AddFlag(cmd.Flags(), config.StateDir, "")
 	config.AddFlag(cmd.Flags(), config.LogLevel, "")
 	config.AddFlag(cmd.Flags(), config.LogFormat, "")
@@ -67,7 +68,10 @@ func (a *app) serve(ctx context.Context) error {
 		defer func() { _ = listener.Close() }() // where the next can't be opened
 		listeners = append(listeners, listener)
 	}
-	opts := a.collectorOptions()
+	opts, err := collectorOptions(a.config)
+	if err != nil {
+		return err
+	}
 	opts.Tidy, opts.StateDir = true, a.config.StateDir
 	if opts.StateDir == "" {
 		log.Warn("what was seen last is not saved, so counters may fall at the next start: set state_dir")

@@ -59,6 +59,7 @@ snapshot follows the other, an empty line between them.`,
 	}
 	config.AddFlag(cmd.Flags(), config.Interval, "n")
 	config.AddFlag(cmd.Flags(), config.Aggregate, "")
+	config.AddFlag(cmd.Flags(), config.Owner, "")
 	cmd.Flags().BoolVar(&once, "once", false, "show one snapshot")
 	cmd.Flags().IntVar(&opts.count, "count", 0, "show that `many` snapshots")
 	outputFlag(cmd, &opts.output, "table", output.WatchFormats())
@@ -66,7 +67,11 @@ snapshot follows the other, an empty line between them.`,
 }
 
 func (a *app) watch(ctx context.Context, opts watchOptions) error {
-	collector := pipes.NewCollector(a.collectorOptions())
+	options, err := collectorOptions(a.config)
+	if err != nil {
+		return err
+	}
+	collector := pipes.NewCollector(options)
 	defer collector.Close()
 	screen := a.streams.NewScreen(opts.output)
 	defer screen.Close()
@@ -89,7 +94,7 @@ func (a *app) watch(ctx context.Context, opts watchOptions) error {
 		}
 		stats.Previous, stats.PreviousTime = stats.Snapshot, stats.Time
 		stats.Snapshot, stats.Time = result.Total, result.Time
-		stats.Problems = problems(result, a.config.PipeDir)
+		stats.Problems = problems(result, a.config)
 		if err := screen.Show(&stats); err != nil {
 			return err
 		}
@@ -108,9 +113,9 @@ func (a *app) watch(ctx context.Context, opts watchOptions) error {
 }
 
 // problems says what is missing from a result.
-func problems(result *gather.Result, dir string) []string {
+func problems(result *gather.Result, c *config.Config) []string {
 	if result.Read == 0 && len(result.Errors) == 0 {
-		return []string{"no program publishes in " + dir}
+		return []string{nobodyPublishes(c)}
 	}
 	var said []string
 	for _, err := range result.Errors {

@@ -49,6 +49,8 @@ type Config struct {
 	// are added up.
 	Aggregate func(name string) format.Aggregate
 
+	ownersFrom string // where Owners were found, for errors; empty if there are none
+
 	// File is the configuration file that was read; empty if there is none.
 	File string
 }
@@ -285,6 +287,9 @@ func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
 		LogFormat:    oneOf(LogFormat, "text", "json"),
 		Interval:     duration(Interval),
 		StateDir:     cmp.Or(v.GetString(StateDir), defaultStateDir()),
+	}
+	if len(c.Owners) > 0 {
+		c.ownersFrom = origin(Owner)
 	}
 	var err error
 	if c.SocketMode, err = parseMode(v.Get(SocketMode)); err != nil {

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/statvent/statvent/internal/host"
 	"github.com/statvent/statvent/pkg/format"
 	"github.com/statvent/statvent/pkg/pipes"
 )
@@ -70,7 +71,7 @@ func Names(ctx context.Context, opts pipes.CollectorOptions, stdin io.Reader, na
 		return nil, err
 	}
 	for _, s := range collection.Sources {
-		add(s.Name, one(s.Snapshot), s.Err)
+		add(s.Name, one(s.Snapshot), withOwner(s.Err))
 		wanted[s.Name], wanted[strconv.Itoa(s.PID)] = true, true
 	}
 	for _, p := range collection.PassedOver {
@@ -194,6 +195,14 @@ func inherited(path string) *os.File {
 // inheritedFiles holds the files of inherited descriptors, which aren't ours to
 // close: a file that nobody holds is closed by the garbage collector.
 var inheritedFiles sync.Map // uint64 -> *os.File
+
+// withOwner says in words whose a source is that is left out.
+func withOwner(err error) error {
+	if others := new(pipes.OwnerError); errors.As(err, &others) {
+		return fmt.Errorf("it belongs to %s, whose sources are left out: --owner", host.UserName(others.UID))
+	}
+	return err
+}
 
 // withName says which source an error is of, unless it says so itself.
 func withName(name string, err error) error {

@@ -51,7 +51,7 @@ func OwnerWarning(dir string) string {
 		return ""
 	}
 	return fmt.Sprintf("%s belongs to %s, who can delete and replace every pipe in it: it should be root's",
-		dir, make(userNames).name(uid))
+		dir, UserName(uid))
 }
 
 // pipesIn counts the pipes of a directory.

@@ -19,6 +19,7 @@ type Report struct {
 	Timestamp  float64      `json:"timestamp"` // Unix time of the collection
 	Sources    []Source     `json:"sources"`
 	PassedOver []PassedOver `json:"passed_over"`
+	LeftOut    []LeftOut    `json:"left_out"`
 	Conflicts  []Conflict   `json:"conflicts"`
 }
 
@@ -65,6 +66,13 @@ type PassedOver struct {
 	Why  string `json:"why"`
 }
 
+// LeftOut says how many sources of a user don't count, because others were named
+// whose sources do.
+type LeftOut struct {
+	User    string `json:"user"`
+	Sources int    `json:"sources"`
+}
+
 // Describe returns the report of a collection and of its total.
 func Describe(c *pipes.Collection, total *format.Snapshot) *Report {
 	r := &Report{
@@ -72,6 +80,7 @@ func Describe(c *pipes.Collection, total *format.Snapshot) *Report {
 		Timestamp:  float64(c.Time.UnixMilli()) / 1000,
 		Sources:    []Source{},
 		PassedOver: []PassedOver{},
+		LeftOut:    []LeftOut{},
 		Conflicts:  []Conflict{},
 	}
 	users := make(userNames)
@@ -99,6 +108,9 @@ func Describe(c *pipes.Collection, total *format.Snapshot) *Report {
 	}
 	for _, p := range c.PassedOver {
 		r.PassedOver = append(r.PassedOver, PassedOver(p))
+	}
+	for _, l := range c.LeftOut {
+		r.LeftOut = append(r.LeftOut, LeftOut{users.name(l.UID), l.Sources})
 	}
 	for _, conflict := range total.Conflicts {
 		out := Conflict{Name: format.AppendJSONName(nil, conflict.Name)}
@@ -160,6 +172,9 @@ func (r *Report) AddValues(c *pipes.Collection) {
 		}
 	}
 }
+
+// UserName returns the name of a user, or the number of one who has none here.
+func UserName(uid int) string { return make(userNames).name(uid) }
 
 // userNames remembers the names of users by uid.
 type userNames map[int]string

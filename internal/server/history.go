@@ -48,9 +48,12 @@ func (h *history) note(c *pipes.Collection, total *format.Snapshot, err error) {
 	}
 	if empty := !host.HasPublishers(c); empty != h.empty {
 		h.empty = empty
-		if empty {
+		switch {
+		case empty && len(c.LeftOut) > 0:
+			h.log.Info("no program of the owners publishes here", "pipe_dir", h.pipeDir)
+		case empty:
 			h.log.Info("no program publishes here", "pipe_dir", h.pipeDir, "advice", host.Advice(h.pipeDir))
-		} else {
+		default:
 			h.log.Info("programs publish here", "pipe_dir", h.pipeDir, "sources", len(c.Sources))
 		}
 	}

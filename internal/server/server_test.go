@@ -144,7 +144,7 @@ func TestSourcesOfEveryKind(t *testing.T) {
 	s, _ := newTestServer(t, func(context.Context) (*pipes.Collection, error) { return everyKindOfSource(), nil })
 	document := func(sources ...string) string {
 		return `{"pipe_dir":"/pipes","timestamp":1700000000.25,"sources":[` + strings.Join(sources, ",") + `],` +
-			`"passed_over":[{"name":"README","why":"it is none"}],"conflicts":[{"name":"c","kinds":["counter","gauge"]}]}` + "\n"
+			`"passed_over":[{"name":"README","why":"it is none"}],"left_out":[],"conflicts":[{"name":"c","kinds":["counter","gauge"]}]}` + "\n"
 	}
 	check := func(query, want string) {
 		t.Helper()

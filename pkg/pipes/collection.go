@@ -69,6 +69,10 @@ type Collection struct {
 	Took       time.Duration
 	Sources    []Source // by pid, then by name
 	PassedOver []PassedOver
+	// LeftOut is what CollectorOptions.Owners leave out, by user. Where
+	// CollectorOptions.Select asks for such a source, it is in Sources instead, with
+	// an OwnerError.
+	LeftOut []LeftOut
 	// Troubles are errors of what a Collector that tidies up does in the
 	// background.
 	Troubles []error

@@ -36,6 +36,11 @@ type CollectorOptions struct {
 	// the one that comes after it. Empty means nowhere.
 	StateDir string
 
+	// Owners are the users whose sources count, by their ids; empty means all. What
+	// belongs to others is neither opened nor removed, nor are their retained
+	// files: see Collection.LeftOut.
+	Owners []int
+
 	// Select restricts the sources to the processes for which it says true; nil
 	// means all, and the retained files. The pid is 0 if unknown.
 	Select func(name string, pid int) bool
@@ -50,20 +55,22 @@ const (
 // NewCollector returns a Collector, which remembers its sources from one
 // collection to the next. Close it when it isn't needed any more.
 func NewCollector(opts CollectorOptions) *Collector {
-	opts.Dir = Dir(opts.Dir)
-	if opts.Deadline == 0 {
-		opts.Deadline = DefaultDeadline
-	}
-	if opts.StaleAfter == 0 {
-		opts.StaleAfter = DefaultStaleAfter
-	}
-	opts.Limits = opts.Limits.withDefaults()
+	opts = opts.withDefaults()
 	c := &Collector{opts: opts, sources: make(map[string]*source), retained: make(map[int]lastRetained)}
 	if opts.Tidy && opts.StateDir != "" {
 		c.state = newStateFile(opts.StateDir, opts.Dir)
 		c.saved, c.stateErr = c.state.load()
 	}
 	return c
+}
+
+func (o CollectorOptions) withDefaults() CollectorOptions {
+	o.Dir = Dir(o.Dir)
+	o.Deadline = cmp.Or(o.Deadline, DefaultDeadline)
+	o.StaleAfter = cmp.Or(o.StaleAfter, DefaultStaleAfter)
+	o.Limits = o.Limits.withDefaults()
+	o.Owners = slices.Clone(o.Owners)
+	return o
 }
 
 // A Collector reads all pipes of a directory at once. A source that doesn't
@@ -80,6 +87,7 @@ type Collector struct {
 	serial   int                 // of the collection
 	saved    map[string]lastSeen // by id, from the collector before this one
 	savedAt  time.Time
+	leftOut  map[string]Source    // in the last collection because of their owners, by the name of their entry
 	state    *stateFile           // nil if there is none
 	retained map[int]lastRetained // by user
 
@@ -109,6 +117,7 @@ func (c *Collector) Collect(ctx context.Context) (*Collection, error) {
 		return nil, err
 	}
 	c.serial++
+	c.leftOut = make(map[string]Source)
 	c.forgetUnlisted(dir, l, c.remember(dir, l))
 	if err := c.ask(ctx, dir, start); err != nil {
 		return nil, err
@@ -128,11 +137,13 @@ func (c *Collector) Collect(ctx context.Context) (*Collection, error) {
 	for _, s := range c.sources {
 		c.conclude(collection, dir, l, s, chores)
 	}
+	var othersRetained []int
 	if c.opts.Select == nil {
-		if err := c.settle(ctx, dir, l, collection); err != nil {
+		if othersRetained, err = c.settle(ctx, dir, l, collection); err != nil {
 			return nil, err
 		}
 	}
+	c.addLeftOut(collection, othersRetained)
 	collection.Troubles, collection.Folded = slices.Clone(c.tidyErrs), c.folded
 	if c.stateErr != nil {
 		collection.Troubles = append(collection.Troubles, c.stateErr)
@@ -194,6 +205,11 @@ func (c *Collector) remember(dir *directory, l *listing) map[string]bool {
 }
 
 func (c *Collector) rememberOne(dir *directory, found source) {
+	pipe, statErr := statAt(dir.fd, found.name)
+	if statErr == nil && !c.owners().have(pipe.uid) {
+		c.leaveOut(dir, found, pipe.uid)
+		return
+	}
 	s := c.sources[found.name]
 	isNew := s == nil
 	if isNew {
@@ -209,22 +225,21 @@ func (c *Collector) rememberOne(dir *directory, found source) {
 	if c.opts.Select != nil && !c.opts.Select(s.stem, s.findPID(dir)) {
 		return
 	}
-	if isNew && s.isTyped() {
-		if info, err := statAt(dir.fd, s.name); err == nil && dir.isDead(s.stem, s.id, s.liveIDs, info) {
-			s.pipe = info
-			s.bury()
-		}
+	if isNew && s.isTyped() && statErr == nil && dir.isDead(s.stem, s.id, s.liveIDs, pipe) {
+		s.pipe = pipe
+		s.bury()
 	}
 	c.sources[s.name] = s
 }
 
 // isSpokenFor tells whether a plain pipe is that of somebody who has a typed
 // one, which has the same and more. Anybody may put a typed pipe there: it must
-// be of the same user, or of root, and its publisher must live.
+// be of the same user, or of root, and its publisher must live. Where the one counts
+// and the other is left out, they are two.
 func (c *Collector) isSpokenFor(dir *directory, stem string, pipe fileInfo, l *listing) bool {
 	for _, id := range l.typed[stem] {
 		typed, err := statAt(dir.fd, typedName(stem, id))
-		if err != nil || !typed.speaksFor(pipe) || !typed.isFIFO() {
+		if err != nil || !typed.speaksFor(pipe) || !typed.isFIFO() || c.owners().have(typed.uid) != c.owners().have(pipe.uid) {
 			continue
 		}
 		if s := c.sources[typedName(stem, id)]; s == nil || !s.dead {
@@ -282,7 +297,7 @@ func (c *Collector) ask(ctx context.Context, dir *directory, start time.Time) er
 			s.beginAnew()
 		}
 		if s.reading == nil {
-			s.reading = s.newReading(dir, c.opts.Limits, deadline)
+			s.reading = s.newReading(dir, c.opts, deadline)
 			if time.Now().Before(deadline) {
 				gate.enter()
 			}
@@ -319,7 +334,7 @@ func (c *Collector) bury(dir *directory) (found bool) {
 		if pipe.id == (fileID{}) {
 			pipe = s.pipe // it hasn't got as far
 		}
-		if pipe.id != (fileID{}) && dir.isDead(s.stem, s.id, s.liveIDs, pipe) {
+		if pipe.id != (fileID{}) && c.owners().have(pipe.uid) && dir.isDead(s.stem, s.id, s.liveIDs, pipe) {
 			s.pipe = pipe
 			s.bury()
 			found = true
@@ -341,6 +356,7 @@ func (c *Collector) conclude(collection *Collection, dir *directory, l *listing,
 	if s.isTyped() {
 		out.Kind = TypedSource
 	}
+	others := new(OwnerError)
 	switch {
 	case err == nil:
 		s.answered(answer)
@@ -351,6 +367,9 @@ func (c *Collector) conclude(collection *Collection, dir *directory, l *listing,
 		}
 	case errors.Is(err, fs.ErrNotExist) && dir.liveness(s.stem, s.liveIDs, s.pipe) != alive:
 		c.forget(s.name) // it has ended, cleanly
+		return
+	case errors.As(err, &others): // since the listing
+		c.leaveOut(dir, *s, others.UID)
 		return
 	case errors.Is(err, errNotFIFO):
 		c.forget(s.name)

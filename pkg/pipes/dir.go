@@ -1,6 +1,7 @@
 package pipes
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -225,11 +226,12 @@ func (d *directory) remove(name string, id fileID) error {
 }
 
 // removeLitter removes the temporary files that somebody who was killed left
-// behind. They live for microseconds; after a minute nobody needs them.
-func (d *directory) removeLitter(names []string, now time.Time) {
+// behind, one of the owners. They live for microseconds; after a minute nobody needs
+// them.
+func (d *directory) removeLitter(names []string, now time.Time, owners owners) {
 	for _, name := range names {
 		info, err := statAt(d.fd, name)
-		if err != nil || !isLitter(name, info) || now.Sub(info.mtime) <= time.Minute {
+		if err != nil || !owners.have(info.uid) || !isLitter(name, info) || now.Sub(info.mtime) <= time.Minute {
 			continue
 		}
 		_ = d.remove(name, info.id) // or it can't be
@@ -327,9 +329,11 @@ func (d *directory) openChecked(name string, check func(fileInfo) error) (fd int
 	return fd, info, nil
 }
 
-// openFile opens a regular file that passes checkFile.
-func (d *directory) openFile(name string) (*os.File, fileInfo, error) {
-	fd, info, err := d.openChecked(name, checkFile)
+// openFile opens a regular file of one of the owners that passes checkFile.
+func (d *directory) openFile(name string, owners owners) (*os.File, fileInfo, error) {
+	fd, info, err := d.openChecked(name, func(info fileInfo) error {
+		return cmp.Or(owners.check(info), checkFile(info))
+	})
 	if err != nil {
 		return nil, info, err
 	}

@@ -36,6 +36,7 @@ type reading struct {
 	format   textFormat
 	instead  string // a plain pipe to read if that is in a version that isn't known
 	limits   Limits
+	owners   owners    // nothing of others is opened
 	deadline time.Time // from then on it waits for nothing but its writer
 
 	// hopeful tells whether an entry that isn't there may come back at once: a
@@ -168,8 +169,11 @@ func (r *reading) readOnce() (*format.Document, error) {
 	r.mu.Lock()
 	r.pipe = info
 	r.mu.Unlock()
+	if err := r.owners.check(info); err != nil {
+		return nil, r.pathError(err)
+	}
 	if r.format == typedText && info.mode.IsRegular() {
-		answer, _, err := r.dir.readTypedFile(r.name, r.limits)
+		answer, _, err := r.dir.readTypedFile(r.name, r.limits, r.owners)
 		r.final = true
 		if err != nil {
 			return nil, r.pathError(err)
@@ -194,8 +198,8 @@ func (r *reading) pathError(err error) error {
 }
 
 // open opens the FIFO at the name, which is checked to be one before, lest
-// opening something else does something, and after, and locks it: two readers
-// that lock never share one snapshot.
+// opening something else does something, and after, as its owner is, and locks it:
+// two readers that lock never share one snapshot.
 func (r *reading) open(before fileInfo) (*os.File, error) {
 	if !before.isFIFO() {
 		return nil, errNotFIFO
@@ -207,6 +211,9 @@ func (r *reading) open(before fileInfo) (*os.File, error) {
 	after, err := statFD(fd)
 	if err == nil && !after.isFIFO() {
 		err = errChanged // a publisher that ends puts its final there
+	}
+	if err == nil {
+		err = r.owners.check(after)
 	}
 	if err == nil {
 		var locked bool

@@ -67,9 +67,10 @@ func (d *directory) leave(stem string, doc *format.Document) error {
 
 var errTooMuch = errors.New("it would have more stats or bytes than anybody reads")
 
-// readTypedFile reads a regular file with one document.
-func (d *directory) readTypedFile(name string, limits Limits) (*format.Document, fileInfo, error) {
-	file, info, err := d.openFile(name)
+// readTypedFile reads a regular file with one document, if it belongs to one of
+// the owners.
+func (d *directory) readTypedFile(name string, limits Limits, owners owners) (*format.Document, fileInfo, error) {
+	file, info, err := d.openFile(name, owners)
 	if err != nil {
 		return nil, info, err
 	}
@@ -88,7 +89,7 @@ var retainedLimits = Limits{MaxStats: 1_000_000}.withDefaults()
 
 // readRetained reads the retained file of a user; what isn't there is empty.
 func (d *directory) readRetained(uid int) (*format.Document, fileInfo, error) {
-	doc, info, err := d.readTypedFile(retainedName(uid), retainedLimits)
+	doc, info, err := d.readTypedFile(retainedName(uid), retainedLimits, nil)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return &format.Document{Snapshot: &format.Snapshot{Ended: true}}, info, nil
@@ -113,7 +114,7 @@ func mayFold(uid int) bool {
 func (d *directory) lockRetained(uid int) (lock *os.File, got bool, err error) {
 	name := retainedLockName(uid)
 	for range maxLockTries {
-		lock, info, err := d.openFile(name)
+		lock, info, err := d.openFile(name, nil)
 		if errors.Is(err, fs.ErrNotExist) {
 			if err := d.createLock(name, uid); err != nil && !errors.Is(err, fs.ErrExist) {
 				return nil, false, err
@@ -234,7 +235,7 @@ func (f *folding) foldLocked(lock *os.File) error {
 		return err
 	}
 	f.folded += len(found.ended)
-	f.dir.removeLitter(l.tmp, time.Now())
+	f.dir.removeLitter(l.tmp, time.Now(), nil)
 	var errs []error
 	for name, id := range found.done {
 		errs = append(errs, f.dir.remove(name, id))
@@ -347,7 +348,7 @@ func (f *folding) left(stem, id string) (doc *format.Document, info fileInfo, ok
 	if !f.isFinal(stem, id, info) {
 		return nil, info, false
 	}
-	doc, info, err = f.dir.readTypedFile(name, Limits{}.withDefaults())
+	doc, info, err = f.dir.readTypedFile(name, Limits{}.withDefaults(), nil)
 	if err != nil || info.uid != f.uid {
 		f.unreadable[name] = true
 		return nil, info, false

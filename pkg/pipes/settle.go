@@ -20,20 +20,22 @@ import (
 //
 // A plain pipe may have become that of a recorder that was not there at the first
 // listing, and so is none of this collection's.
-func (c *Collector) settle(ctx context.Context, dir *directory, first *listing, collection *Collection) error {
+//
+// It returns whose retained files were left out.
+func (c *Collector) settle(ctx context.Context, dir *directory, first *listing, collection *Collection) (others []int, err error) {
 	looks := make(map[string]int) // at paths that were gone
 	for {
 		l, err := dir.list()
 		if err != nil {
-			return err
+			return nil, err
 		}
 		retained, err := c.readRetained(dir, l)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(l.retained) > 0 { // else the listing is the moment at which each path counts
 			if l, err = dir.list(); err != nil {
-				return err
+				return nil, err
 			}
 		}
 		sources := slices.Clone(retained.sources)
@@ -56,10 +58,10 @@ func (c *Collector) settle(ctx context.Context, dir *directory, first *listing, 
 		}
 		if !again {
 			collection.Sources = sources
-			return nil
+			return retained.others, nil
 		}
 		if err := ctx.Err(); err != nil {
-			return err
+			return nil, err
 		}
 	}
 }
@@ -95,6 +97,7 @@ type note struct {
 type retainedFiles struct {
 	sources []Source
 	notes   map[note]bool
+	others  []int // whose files are left out
 }
 
 // readRetained reads the retained files of a listing. Its error is that of this
@@ -102,6 +105,10 @@ type retainedFiles struct {
 func (c *Collector) readRetained(dir *directory, l *listing) (*retainedFiles, error) {
 	files := &retainedFiles{notes: make(map[note]bool)}
 	for _, uid := range l.retained {
+		if !c.owners().have(uid) {
+			files.others = append(files.others, uid)
+			continue
+		}
 		s := Source{
 			Name:  "retained-" + strconv.Itoa(uid),
 			Kind:  RetainedSource,

@@ -127,8 +127,9 @@ func (s *source) hasFreshPipe(dir *directory) bool {
 
 // newReading returns a reading of the source as it is known now: what it holds
 // isn't shared with later collections.
-func (s *source) newReading(dir *directory, limits Limits, deadline time.Time) *reading {
-	r := newReading(dir.share(), s.name, plainText, limits, deadline)
+func (s *source) newReading(dir *directory, opts CollectorOptions, deadline time.Time) *reading {
+	r := newReading(dir.share(), s.name, plainText, opts.Limits, deadline)
+	r.owners = opts.Owners
 	now := *s
 	if s.isTyped() {
 		r.format, r.instead = typedText, statsName(s.stem)

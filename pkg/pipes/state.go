@@ -146,6 +146,16 @@ func (c *Collector) save(now time.Time) {
 			seen[s.id] = s.last.snapshot.Lasting()
 		}
 	}
+	others := make(map[string]lastSeen)
+	for _, s := range c.leftOut {
+		if s.ID == "" {
+			continue
+		}
+		seen[s.ID] = nil // what is saved of it stays
+		if last, ok := c.saved[s.ID]; ok {
+			seen[s.ID], others[s.ID] = last.snapshot, last
+		}
+	}
 	c.stateErr = c.state.store(seen)
-	c.saved, c.savedAt = nil, now
+	c.saved, c.savedAt = others, now
 }

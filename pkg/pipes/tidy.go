@@ -67,10 +67,10 @@ func (c *Collector) tidyUp(dir *directory, chores *chores) {
 		return
 	}
 	c.isTidying = true
-	dir = dir.share()
+	dir, whose := dir.share(), c.owners()
 	c.tidying.Go(func() {
 		defer dir.close()
-		folded, errs := chores.do(dir)
+		folded, errs := chores.do(dir, whose)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.isTidying, c.tidyErrs = false, errs
@@ -81,8 +81,9 @@ func (c *Collector) tidyUp(dir *directory, chores *chores) {
 	})
 }
 
-// do does what this process may do, and returns how many recorders it folded.
-func (c *chores) do(dir *directory) (folded int, errs []error) {
+// do does what this process may do with what belongs to the owners, and returns how
+// many recorders it folded.
+func (c *chores) do(dir *directory, owners owners) (folded int, errs []error) {
 	l, err := dir.list()
 	if err != nil {
 		return 0, []error{err}
@@ -105,8 +106,8 @@ func (c *chores) do(dir *directory) (folded int, errs []error) {
 	for name, id := range c.unread {
 		note(dir.remove(name, id))
 	}
-	note(dir.removeDeadLive())
-	dir.removeLitter(l.tmp, time.Now())
+	note(dir.removeDeadLive(owners))
+	dir.removeLitter(l.tmp, time.Now(), owners)
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
 	return folded, errs
 }
@@ -127,9 +128,9 @@ func ownErrors(err error) []error {
 	return []error{err}
 }
 
-// removeDeadLive removes the .live files of publishers that are gone and have no
-// pipe left.
-func (d *directory) removeDeadLive() error {
+// removeDeadLive removes the .live files of the owners' publishers that are gone and
+// have no pipe left.
+func (d *directory) removeDeadLive(owners owners) error {
 	l, err := d.list()
 	if err != nil {
 		return err
@@ -143,19 +144,22 @@ func (d *directory) removeDeadLive() error {
 		}
 		for _, id := range ids {
 			if !l.hasTyped(stem, id) {
-				err = errors.Join(err, d.removeIfDead(stem, id))
+				err = errors.Join(err, d.removeIfDead(stem, id, owners))
 			}
 		}
 	}
 	return err
 }
 
-func (d *directory) removeIfDead(stem, id string) error {
+func (d *directory) removeIfDead(stem, id string, owners owners) error {
 	fd, info, err := d.openLive(stem, id)
 	if err != nil {
 		return nil // gone, or not what a publisher makes
 	}
 	defer closeFD(fd)
+	if !owners.have(info.uid) {
+		return nil
+	}
 	// A shared lock: to others the publisher must not look alive meanwhile.
 	if got, err := tryLock(fd, false); err != nil || !got {
 		return err

@@ -494,7 +494,7 @@ func TestTidyingLeavesAPipeThatIsAnothersByNow(t *testing.T) {
 	ch := newChores()
 	ch.plain["web.stats"] = old.id
 	ch.unread["web.stats"] = old.id
-	_, errs := ch.do(dir)
+	_, errs := ch.do(dir, nil)
 	noErr(t, errors.Join(errs...))
 	checkEntries(t, path, "web.stats")
 }
@@ -616,7 +616,7 @@ func TestTroublesAreInTheSameOrderEachTime(t *testing.T) {
 	slices.Sort(want)
 	for range 5 {
 		var got []string
-		_, errs := ch.do(openTestDir(t, path))
+		_, errs := ch.do(openTestDir(t, path), nil)
 		for _, err := range errs {
 			if pathErr := new(fs.PathError); errors.As(err, &pathErr) {
 				got = append(got, pathErr.Path)

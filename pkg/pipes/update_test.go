@@ -442,7 +442,7 @@ func TestUpdateThatCountsDoesNotWait(t *testing.T) {
 		t.Errorf("beside the file are %q", finals)
 	}
 	for _, name := range finals {
-		doc, info, err := openTestDir(t, dir).readTypedFile(name, Limits{}.withDefaults())
+		doc, info, err := openTestDir(t, dir).readTypedFile(name, Limits{}.withDefaults(), nil)
 		noErr(t, err)
 		if !strings.HasPrefix(name, "."+ownStem()+".") || doc.PID != os.Getpid() || doc.ID == "" || name != typedName(ownStem(), doc.ID) || info.mode != 0o644 {
 			t.Errorf("beside the file is %s %+v: %+v", name, info, doc)
