@@ -1,7 +1,6 @@
 package format
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,6 +52,7 @@ type candidate struct {
 	stat   Stat
 	metric string
 	labels []seriesLabel
+	series string // what tells its sample from all others: the metric and the labels
 	rank   rank
 	sample sample
 }
@@ -70,25 +70,29 @@ func newFamilies(escaping Escaping) *families {
 	return &families{escaping: escaping, taken: make(map[string]*family), series: make(map[string]bool)}
 }
 
-// add adds the stats of a snapshot, as far as there is a name for them.
+// add adds the stats of a snapshot, as far as there is a name for them: first
+// those that have it as it is, then the others, of equal ones the first by name.
 func (f *families) add(s *Snapshot, own bool) {
-	var candidates []candidate
+	candidates := make([]candidate, 0, len(s.Stats))
 	for i := range s.Stats {
 		candidates = f.appendCandidates(candidates, &s.Stats[i])
 	}
-	slices.SortStableFunc(candidates, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.stat.Name, b.stat.Name))
-	})
 	// Those who want the same series know it before one has it.
-	wanted := make(map[string]int)
+	wanted := make(map[string]int, len(candidates))
 	for i := range candidates {
-		wanted[candidates[i].series()]++
+		candidates[i].setSeries()
+		wanted[candidates[i].series]++
 	}
-	for i := range candidates {
-		c := &candidates[i]
-		shared := wanted[c.series()] > 1 && c.rank != asItIs
-		if shared && !c.addStatLabel() || !f.place(c, own) {
-			f.clashing.Stats = append(f.clashing.Stats, c.stat)
+	for rank := asItIs; rank <= escaped; rank++ {
+		for i := range candidates {
+			c := &candidates[i]
+			if c.rank != rank {
+				continue
+			}
+			shared := wanted[c.series] > 1 && rank != asItIs
+			if shared && !c.addStatLabel() || !f.place(c, own) {
+				f.clashing.Stats = append(f.clashing.Stats, c.stat)
+			}
 		}
 	}
 }
@@ -182,18 +186,23 @@ func (c *candidate) addStatLabel() bool {
 		return false
 	}
 	c.labels = slices.Insert(c.labels, at, seriesLabel{statLabel, exposedText(c.stat.Name)})
+	c.setSeries()
 	return true
 }
 
-// series returns what tells the candidate's sample from all others.
-func (c *candidate) series() string {
-	return c.metric + "{" + string(appendSeriesLabels(nil, c.labels)) + "}"
+// setSeries sets what follows from the metric and the labels.
+func (c *candidate) setSeries() {
+	c.series = c.metric
+	if len(c.labels) > 0 {
+		c.sample.labels = string(appendSeriesLabels(nil, c.labels))
+		c.series = c.metric + "{" + c.sample.labels
+	}
 }
 
 // place puts the candidate into the family that its name belongs to, if that is
 // one for it.
 func (f *families) place(c *candidate, own bool) bool {
-	if c.metric == "" || c.metric == clashingName || f.series[c.series()] {
+	if c.metric == "" || c.metric == clashingName || f.series[c.series] {
 		return false
 	}
 	one := f.taken[c.metric]
@@ -208,9 +217,8 @@ func (f *families) place(c *candidate, own bool) bool {
 	if one == nil {
 		return false
 	}
-	c.sample.labels = string(appendSeriesLabels(nil, c.labels))
 	one.samples = append(one.samples, c.sample)
-	f.series[c.series()] = true
+	f.series[c.series] = true
 	return true
 }
 
