@@ -10,6 +10,7 @@ need cc gcc
 need python3 python3
 need shellcheck shellcheck
 need php php-cli
+need prometheus prometheus
 if [ -z "$missing" ]; then
 	exit 0
 fi
