@@ -11,7 +11,7 @@ FUZZTIME ?= 5s
 HAVE_CC = $(shell command -v $$($(GO) env CC) >/dev/null && echo yes)
 RACE = $(if $(HAVE_CC),-race)
 
-.PHONY: build demo test bench setup fmt vet lint unit unit-386 e2e fuzz cross completions check-completions
+.PHONY: build demo test bench setup fmt vet lint unit unit-386 conformance e2e fuzz cross completions check-completions
 
 # serve speaks HTTP/1.1: without its HTTP/2, every command starts sooner.
 build:
@@ -21,7 +21,7 @@ build:
 demo: build
 	@scripts/demo.sh bin
 
-test: setup fmt vet check-completions lint unit e2e unit-386 fuzz cross
+test: setup fmt vet check-completions lint unit conformance e2e unit-386 fuzz cross
 
 # What the tests need and the machine lacks is installed, or what is skipped for
 # want of it is said.
@@ -36,6 +36,7 @@ vet:
 	@cd benchmarks && if $(GO) list -deps -test ./... >/dev/null 2>&1; \
 	then $(GO) vet ./...; \
 	else echo "SKIPPED: the benchmarks, for want of what they compare with"; fi
+	@cd conformance && if $(GO) list -deps -test ./... >/dev/null 2>&1; then $(GO) vet ./...; fi
 
 lint:
 	$(LINT) run ./...
@@ -43,6 +44,13 @@ lint:
 unit:
 	@test -n "$(RACE)" || echo "SKIPPED: the race detector, for want of a C compiler"
 	@scripts/gotest.sh $(RACE) $$($(GO) list ./... | grep -v /e2e)
+
+# What is exposed, held against the parsers of those who read it: in a module of
+# their own, so that they are in nobody's build.
+conformance:
+	@cd conformance && if $(GO) list -deps -test ./... >/dev/null 2>&1; \
+	then ../scripts/gotest.sh ./... && ../scripts/fuzz.sh $(FUZZTIME); \
+	else echo "SKIPPED: the conformance tests, for want of the parsers that they need"; fi
 
 # The real binary and real processes, without the race detector's slowness.
 e2e:
