@@ -252,7 +252,12 @@ var urlInLog = regexp.MustCompile(`url=(http://[^/]+)/`)
 
 func startServe(t *testing.T, dir string, args ...string) *service {
 	t.Helper()
-	cmd := exec.Command(binary, append([]string{"serve", "-d", dir, "--listen", "127.0.0.1:0"}, args...)...)
+	return startServeAt(t, "127.0.0.1:0", dir, args...)
+}
+
+func startServeAt(t *testing.T, address, dir string, args ...string) *service {
+	t.Helper()
+	cmd := exec.Command(binary, append([]string{"serve", "-d", dir, "--listen", address}, args...)...)
 	stderr, err := os.CreateTemp(t.TempDir(), "stderr")
 	if err != nil {
 		t.Fatal(err)
