@@ -2,17 +2,15 @@ package cmd
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os/signal"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/statvent/statvent/internal/config"
-	"github.com/statvent/statvent/internal/output"
+	"github.com/statvent/statvent/internal/listen"
 	"github.com/statvent/statvent/internal/server"
 	"github.com/statvent/statvent/pkg/pipes"
 )
@@ -44,6 +42,7 @@ next serve. SIGTERM and SIGINT end it after the requests in flight.`,
 		},
 	}
 	config.AddFlag(cmd.Flags(), config.Listen, "l")
+	config.AddFlag(cmd.Flags(), config.SocketMode, "")
 	config.AddFlag(cmd.Flags(), config.Path, "")
 	config.AddFlag(cmd.Flags(), config.StaleAfter, "")
 	config.AddFlag(cmd.Flags(), config.Aggregate, "")
@@ -59,15 +58,11 @@ func (a *app) serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var listeners []net.Listener
-	for _, address := range a.config.Listen {
-		listener, err := net.Listen("tcp", address)
-		if err != nil {
-			return explainListen(err, address)
-		}
-		defer func() { _ = listener.Close() }() // where the next can't be opened
-		listeners = append(listeners, listener)
+	listeners, err := listen.Open("--listen", a.config.SocketMode, a.config.Listen...)
+	if err != nil {
+		return err
 	}
+	defer listen.CloseAll(listeners)
 	opts, err := collectorOptions(a.config)
 	if err != nil {
 		return err
@@ -78,7 +73,9 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	collector := pipes.NewCollector(opts)
 	defer collector.Close()
-	log.Info("serving", "url", "http://"+listeners[0].Addr().String()+a.config.Path, "pipe_dir", a.config.PipeDir)
+	for _, l := range listeners {
+		log.Info("serving", "url", listen.URL(l, "http", a.config.Path), "pipe_dir", a.config.PipeDir)
+	}
 	return server.New(server.Options{
 		Version:   version(),
 		PipeDir:   a.config.PipeDir,
@@ -99,19 +96,4 @@ func (a *app) logger() (*slog.Logger, error) {
 		return slog.New(slog.NewJSONHandler(a.streams.Err, opts)), nil
 	}
 	return slog.New(slog.NewTextHandler(a.streams.Err, opts)), nil
-}
-
-// explainListen says what can be done about an address that can't be used.
-func explainListen(err error, address string) error {
-	hint := "--listen takes an address and a port, such as 127.0.0.1:7828"
-	switch {
-	case errors.Is(err, syscall.EADDRINUSE):
-		hint = "another statvent serve may run; --listen takes another port"
-	case errors.Is(err, syscall.EACCES):
-		hint = "ports below 1024 are root's; --listen takes another"
-	}
-	if opErr := new(net.OpError); errors.As(err, &opErr) {
-		err = opErr.Err
-	}
-	return output.WithHint(fmt.Errorf("can't listen on %s: %w", address, err), hint)
 }
