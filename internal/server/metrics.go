@@ -107,10 +107,10 @@ func (s *Server) exposition(w http.ResponseWriter, r *http.Request) {
 }
 
 // countRequests counts the answers of a handler by their status.
-func (m *metrics) countRequests(handle http.HandlerFunc) http.Handler {
+func (m *metrics) countRequests(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		noting := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		handle(noting, r)
+		next.ServeHTTP(noting, r)
 		m.registry.Incr(`statvent_http_requests_total{code="` + strconv.Itoa(noting.status) + `"}`)
 	})
 }

@@ -2,7 +2,9 @@
 package server
 
 import (
+	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +20,7 @@ import (
 
 	"github.com/statvent/statvent/internal/glob"
 	"github.com/statvent/statvent/internal/host"
+	"github.com/statvent/statvent/internal/webconfig"
 	"github.com/statvent/statvent/pkg/format"
 	"github.com/statvent/statvent/pkg/pipes"
 )
@@ -27,7 +30,7 @@ type Collector interface {
 	Collect(context.Context) (*pipes.Collection, error)
 }
 
-// Options say what to serve. All are needed.
+// Options say what to serve, and to whom.
 type Options struct {
 	Version   string        // of statvent
 	PipeDir   string        // for the log
@@ -35,7 +38,15 @@ type Options struct {
 	Deadline  time.Duration // of a collection
 	Collector Collector
 	Log       *slog.Logger
+
+	AllowedHosts   []string        // beside localhost and IP addresses
+	MaxConnections int             // DefaultMaxConnections if it is 0
+	Web            *webconfig.File // TLS and users; nil if there are none
+	Profiles       []net.Listener  // where the process can be profiled, if anywhere
 }
+
+// DefaultMaxConnections is how many connections there may be at a time.
+const DefaultMaxConnections = 512
 
 // A Server serves the stats of a host. Requests that arrive while the pipes are
 // being read share that collection.
@@ -44,6 +55,9 @@ type Server struct {
 	shared  singleflight.Group
 	history history // used by one collection at a time
 	metrics *metrics
+
+	hosts       *hosts
+	connections *connections
 
 	// ctx is that of the collections: they aren't of one request, so that one
 	// that is canceled takes nothing from the others.
@@ -54,8 +68,25 @@ type Server struct {
 // New returns a server, which does nothing until it is asked.
 func New(opts Options) *Server {
 	ctx, cancel := context.WithCancel(context.Background())
-	return &Server{opts: opts, history: newHistory(opts.Log, opts.PipeDir), metrics: newMetrics(opts.Version), ctx: ctx, cancel: cancel}
+	if opts.Web == nil {
+		opts.Web, _ = webconfig.Open("", opts.Log) // there is nothing to go wrong
+	}
+	return &Server{
+		opts:        opts,
+		history:     newHistory(opts.Log, opts.PipeDir),
+		metrics:     newMetrics(opts.Version),
+		hosts:       newHosts(opts.Log, opts.AllowedHosts),
+		connections: newConnections(opts.Log, cmp.Or(opts.MaxConnections, DefaultMaxConnections)),
+		ctx:         ctx,
+		cancel:      cancel,
+	}
 }
+
+// SetAllowedHosts changes Options.AllowedHosts while it serves.
+func (s *Server) SetAllowedHosts(names []string) { s.hosts.set(names) }
+
+// SetMaxConnections changes Options.MaxConnections while it serves.
+func (s *Server) SetMaxConnections(n int) { s.connections.setMax(n) }
 
 // Timeouts of the HTTP server: for whoever is slow, by mistake or not. A
 // collection's deadline comes on top of those in which one may take place.
@@ -65,25 +96,22 @@ const (
 	writeTimeout    = 30 * time.Second
 	idleTimeout     = 2 * time.Minute
 	shutdownTimeout = 10 * time.Second
-	maxHeaderBytes  = 64 << 10
+	maxHeaderBytes  = 16 << 10 // each connection may take as much without a request
+
+	profilesTimeout     = 5 * time.Minute // profiles are taken over a time
+	profilesConnections = 16
 )
 
 // Serve answers requests until ctx is done, then finishes those in flight.
 func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
-	server := &http.Server{
-		Handler:           s.Handler(),
-		ReadHeaderTimeout: headerTimeout,
-		ReadTimeout:       readTimeout,
-		WriteTimeout:      writeTimeout + s.opts.Deadline,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
-	}
 	defer s.cancel()
-	failed := make(chan error, len(listeners))
-	for _, listener := range listeners {
-		go func() { failed <- server.Serve(listener) }()
-	}
+	failed := make(chan error, len(listeners)+len(s.opts.Profiles))
+	server := s.httpServer(s.connections, s.Handler(), writeTimeout+s.opts.Deadline)
+	s.start(server, s.connections, listeners, failed)
+	few := newConnections(s.opts.Log, profilesConnections)
+	profiles := s.httpServer(few, s.profiles(few), profilesTimeout)
+	s.start(profiles, few, s.opts.Profiles, failed)
+	defer func() { _ = profiles.Close() }() // a profile under way isn't waited for
 	select {
 	case err := <-failed:
 		return err
@@ -100,15 +128,40 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	return nil
 }
 
+// httpServer returns a server of HTTP/1.1 that waits for nobody for long.
+func (s *Server) httpServer(connections *connections, handler http.Handler, writeTimeout time.Duration) *http.Server {
+	server := &http.Server{
+		Handler:                      handler,
+		Protocols:                    new(http.Protocols),
+		DisableGeneralOptionsHandler: true, // OPTIONS is refused, also of "*"
+		ReadHeaderTimeout:            headerTimeout,
+		ReadTimeout:                  readTimeout,
+		WriteTimeout:                 writeTimeout,
+		IdleTimeout:                  idleTimeout,
+		MaxHeaderBytes:               maxHeaderBytes,
+		ErrorLog:                     slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
+		ConnContext:                  connections.context,
+		ConnState:                    connections.state,
+	}
+	server.Protocols.SetHTTP1(true)
+	return server
+}
+
+// start has a server answer at the listeners, with TLS if that is asked for.
+func (s *Server) start(server *http.Server, connections *connections, listeners []net.Listener, failed chan<- error) {
+	for _, listener := range listeners {
+		listener = connections.listen(listener)
+		if config := s.opts.Web.TLS(); config != nil {
+			listener = tls.NewListener(listener, config)
+		}
+		go func() { failed <- server.Serve(listener) }()
+	}
+}
+
 // Handler returns the handler of all paths. There are few, and none is another
 // spelling of another: what isn't served is a 404, never a redirection.
 func (s *Server) Handler() http.Handler {
-	return s.metrics.countRequests(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet && r.Method != http.MethodHead {
-			w.Header().Set("Allow", "GET, HEAD")
-			fail(w, r, http.StatusMethodNotAllowed, "only GET and HEAD are allowed")
-			return
-		}
+	return s.metrics.countRequests(s.guard(s.connections, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case s.opts.Path:
 			s.stats(w, r)
@@ -121,7 +174,7 @@ func (s *Server) Handler() http.Handler {
 		default:
 			fail(w, r, http.StatusNotFound, "nothing is served here; the stats are at "+s.opts.Path)
 		}
-	})
+	})))
 }
 
 // The paths beside that of the stats.
@@ -143,9 +196,17 @@ func CheckPath(p string) error {
 	return nil
 }
 
+// maxPatterns bounds what a request can have compared with each name.
+const maxPatterns = 100
+
 // stats serves {"stats": {...}, "timestamp": ...}.
 func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
-	match, err := glob.Compile(r.URL.Query()["match"]...)
+	patterns := r.URL.Query()["match"]
+	if len(patterns) > maxPatterns {
+		fail(w, r, http.StatusBadRequest, fmt.Sprintf("there are %d patterns, and %d is the most", len(patterns), maxPatterns))
+		return
+	}
+	match, err := glob.Compile(patterns...)
 	if err != nil {
 		fail(w, r, http.StatusBadRequest, err.Error())
 		return
@@ -156,7 +217,7 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body := answer.json
-	if r.URL.Query().Has("match") {
+	if len(patterns) > 0 {
 		body = format.AppendJSON(nil, answer.total.Flatten().Filter(match), answer.collection.Time)
 	}
 	writeJSON(w, r, http.StatusOK, body)

@@ -47,10 +47,11 @@ func newTestServer(t *testing.T, collect collectFunc) (*Server, *bytes.Buffer) {
 	t.Helper()
 	log := new(bytes.Buffer)
 	return New(Options{
-		PipeDir:   "/pipes",
-		Path:      "/stats",
-		Collector: collect,
-		Log:       slog.New(slog.NewTextHandler(log, nil)),
+		PipeDir:      "/pipes",
+		Path:         "/stats",
+		Collector:    collect,
+		Log:          slog.New(slog.NewTextHandler(log, nil)),
+		AllowedHosts: []string{"example.com"}, // that of httptest.NewRequest
 	}), log
 }
 

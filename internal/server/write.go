@@ -24,7 +24,6 @@ func write(w http.ResponseWriter, r *http.Request, status int, contentType strin
 	header := w.Header()
 	header.Set("Content-Type", contentType)
 	header.Set("Cache-Control", "no-store")
-	header.Set("X-Content-Type-Options", "nosniff")
 	header.Add("Vary", "Accept-Encoding")
 	if len(body) < compressFrom || !takesGzip(r.Header.Get("Accept-Encoding")) {
 		header.Set("Content-Length", strconv.Itoa(len(body)))

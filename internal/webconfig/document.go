@@ -81,21 +81,25 @@ func parse(text []byte) (*document, error) {
 	return d, nil
 }
 
+// The tables are functions: each start of the binary would pay for variables.
+
 // headers are those that may be added, and their values where not all are taken.
-var headers = map[string][]string{
-	"Strict-Transport-Security": nil,
-	"X-Content-Type-Options":    {"nosniff"},
-	"X-Frame-Options":           {"deny", "sameorigin"},
-	"X-XSS-Protection":          nil,
-	"Content-Security-Policy":   nil,
+func headers() map[string][]string {
+	return map[string][]string{
+		"Strict-Transport-Security": nil,
+		"X-Content-Type-Options":    {"nosniff"},
+		"X-Frame-Options":           {"deny", "sameorigin"},
+		"X-XSS-Protection":          nil,
+		"Content-Security-Policy":   nil,
+	}
 }
 
 func checkHeader(name, value string) error {
-	values, ok := headers[name]
+	values, ok := headers()[name]
 	switch {
 	case !ok:
 		return fmt.Errorf("http_server_config: the header %q can't be set (there are %s)",
-			name, strings.Join(slices.Sorted(maps.Keys(headers)), ", "))
+			name, strings.Join(slices.Sorted(maps.Keys(headers())), ", "))
 	case len(values) > 0 && !slices.Contains(values, value):
 		return fmt.Errorf("http_server_config: %s is %s, not %q", name, strings.Join(values, " or "), value)
 	}
@@ -118,40 +122,46 @@ func (c *cipher) UnmarshalYAML(node *yaml.Node) error {
 
 type curve tls.CurveID
 
-var curves = map[string]curve{
-	"CurveP256": curve(tls.CurveP256),
-	"CurveP384": curve(tls.CurveP384),
-	"CurveP521": curve(tls.CurveP521),
-	"X25519":    curve(tls.X25519),
+func curves() map[string]curve {
+	return map[string]curve{
+		"CurveP256": curve(tls.CurveP256),
+		"CurveP384": curve(tls.CurveP384),
+		"CurveP521": curve(tls.CurveP521),
+		"X25519":    curve(tls.X25519),
+	}
 }
 
 // UnmarshalYAML reads a name of Go's.
-func (c *curve) UnmarshalYAML(node *yaml.Node) error { return choose(c, node, "curve", curves) }
+func (c *curve) UnmarshalYAML(node *yaml.Node) error { return choose(c, node, "curve", curves()) }
 
 // A protocol is a version of TLS.
 type protocol uint16
 
-var protocols = map[string]protocol{
-	"TLS10": tls.VersionTLS10,
-	"TLS11": tls.VersionTLS11,
-	"TLS12": tls.VersionTLS12,
-	"TLS13": tls.VersionTLS13,
+func protocols() map[string]protocol {
+	return map[string]protocol{
+		"TLS10": tls.VersionTLS10,
+		"TLS11": tls.VersionTLS11,
+		"TLS12": tls.VersionTLS12,
+		"TLS13": tls.VersionTLS13,
+	}
 }
 
 // UnmarshalYAML reads a name such as TLS13.
 func (p *protocol) UnmarshalYAML(node *yaml.Node) error {
-	return choose(p, node, "TLS version", protocols)
+	return choose(p, node, "TLS version", protocols())
 }
 
 // clientAuth are the policies for client certificates.
-var clientAuth = map[string]tls.ClientAuthType{
-	"":                           tls.NoClientCert,
-	"NoClientCert":               tls.NoClientCert,
-	"RequestClientCert":          tls.RequestClientCert,
-	"RequireAnyClientCert":       tls.RequireAnyClientCert,
-	"RequireClientCert":          tls.RequireAnyClientCert, // its name until 2021
-	"VerifyClientCertIfGiven":    tls.VerifyClientCertIfGiven,
-	"RequireAndVerifyClientCert": tls.RequireAndVerifyClientCert,
+func clientAuth() map[string]tls.ClientAuthType {
+	return map[string]tls.ClientAuthType{
+		"":                           tls.NoClientCert,
+		"NoClientCert":               tls.NoClientCert,
+		"RequestClientCert":          tls.RequestClientCert,
+		"RequireAnyClientCert":       tls.RequireAnyClientCert,
+		"RequireClientCert":          tls.RequireAnyClientCert, // its name until 2021
+		"VerifyClientCertIfGiven":    tls.VerifyClientCertIfGiven,
+		"RequireAndVerifyClientCert": tls.RequireAndVerifyClientCert,
+	}
 }
 
 func choose[T any](into *T, node *yaml.Node, what string, known map[string]T) error {

@@ -135,9 +135,9 @@ func (r *reader) tls(s *tlsSection) (*tls.Config, error) {
 	case s.Key == "" && s.KeyFile == "":
 		return nil, errors.New("key or key_file is missing")
 	}
-	policy, ok := clientAuth[s.ClientAuth]
+	policy, ok := clientAuth()[s.ClientAuth]
 	if !ok {
-		return nil, fmt.Errorf("unknown client_auth_type %q (there are %s)", s.ClientAuth, slices.Sorted(maps.Keys(clientAuth))[1:])
+		return nil, fmt.Errorf("unknown client_auth_type %q (there are %s)", s.ClientAuth, slices.Sorted(maps.Keys(clientAuth()))[1:])
 	}
 	cert, certErr := r.pem("cert_file", s.CertFile, s.Cert)
 	key, keyErr := r.pem("key_file", s.KeyFile, s.Key)

@@ -1,0 +1,208 @@
+package server
+
+import (
+	"container/list"
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// connections are those that are open, a bounded number of them. When one comes
+// that is too many, the one that has had nothing to do for the longest is closed:
+// it may be on its way to send a request, or wait for the next, or never mean to.
+// So whoever opens many closes his own, and locks out nobody.
+type connections struct {
+	log *slog.Logger
+
+	mu   sync.Mutex
+	max  int
+	idle list.List // those without a request, the one for the longest first
+	busy list.List // those with one, the same
+	said time.Time // when it was logged that all are busy
+}
+
+// A connection is one of them.
+type connection struct {
+	net.Conn
+	all *connections
+
+	// all.mu guards these.
+	in    *list.List // idle or busy; nil once it is closed
+	place *list.Element
+	since time.Time // it is in there
+
+	// stalled: the answer is there, and its reader isn't.
+	stalled atomic.Bool
+}
+
+// maxStall is how long a reader may take its time before its connection is one
+// that can be closed for another. It is far below the timeout for answers, so
+// that those who don't read hold up others no longer than this.
+const maxStall = 5 * time.Second
+
+func newConnections(log *slog.Logger, most int) *connections {
+	return &connections{log: log, max: most}
+}
+
+// listen returns a listener whose connections are among these.
+func (m *connections) listen(l net.Listener) net.Listener { return &countedListener{l, m} }
+
+type countedListener struct {
+	net.Listener
+	all *connections
+}
+
+// Accept waits for a connection that there is room for.
+func (l *countedListener) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if c := l.all.add(conn, time.Now()); c != nil {
+			return c, nil
+		}
+		_ = conn.Close()
+	}
+}
+
+// add makes room for a connection; it returns nil if all others are busy.
+func (m *connections) add(conn net.Conn, now time.Time) *connection {
+	c := &connection{Conn: conn, all: m}
+	m.mu.Lock()
+	var victim *connection
+	if m.idle.Len()+m.busy.Len() >= m.max {
+		if victim = m.victim(now); victim == nil {
+			defer m.mu.Unlock()
+			if now.Sub(m.said) > time.Minute {
+				m.said = now
+				m.log.Warn("connections are refused: all have a request that is being answered", "max_connections", m.max)
+			}
+			return nil
+		}
+		victim.move(nil, now)
+	}
+	c.move(&m.idle, now)
+	m.mu.Unlock()
+	if victim != nil {
+		_ = victim.Conn.Close()
+	}
+	return c
+}
+
+// victim returns the connection that is missed the least; nil if there is none.
+// m.mu is held.
+func (m *connections) victim(now time.Time) *connection {
+	if first := m.idle.Front(); first != nil {
+		return first.Value.(*connection)
+	}
+	for e := m.busy.Front(); e != nil; e = e.Next() {
+		c := e.Value.(*connection)
+		if now.Sub(c.since) < maxStall {
+			break
+		}
+		if c.stalled.Load() {
+			return c
+		}
+	}
+	return nil
+}
+
+// setMax changes how many there may be.
+func (m *connections) setMax(most int) {
+	m.mu.Lock()
+	m.max = most
+	var victims []*connection
+	for m.idle.Len() > 0 && m.idle.Len()+m.busy.Len() > m.max {
+		c := m.idle.Front().Value.(*connection)
+		c.move(nil, time.Time{})
+		victims = append(victims, c)
+	}
+	m.mu.Unlock()
+	for _, c := range victims {
+		_ = c.Conn.Close()
+	}
+}
+
+// move puts a connection at the end of a list; nil means that it is closed. all.mu
+// is held.
+func (c *connection) move(to *list.List, now time.Time) {
+	if c.in != nil {
+		c.in.Remove(c.place)
+	}
+	if c.in, c.since = to, now; to != nil {
+		c.place = to.PushBack(c)
+	}
+}
+
+// change is move for one that may be closed by now.
+func (c *connection) change(to *list.List) {
+	now := time.Now()
+	c.all.mu.Lock()
+	defer c.all.mu.Unlock()
+	if c.in != nil {
+		c.move(to, now)
+	}
+}
+
+// Close makes room for another.
+func (c *connection) Close() error {
+	c.change(nil)
+	return c.Conn.Close()
+}
+
+// CloseWrite says that there is nothing more to come: so an answer that ends a
+// connection early reaches a client that is still sending.
+func (c *connection) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return nil
+}
+
+func (c *connection) Write(p []byte) (int, error) {
+	before := c.stalled.Swap(true)
+	defer c.stalled.Store(before)
+	return c.Conn.Write(p)
+}
+
+type connectionKey struct{}
+
+// context is for http.Server's ConnContext.
+func (m *connections) context(ctx context.Context, conn net.Conn) context.Context {
+	return context.WithValue(ctx, connectionKey{}, connectionOf(conn))
+}
+
+// state is for http.Server's ConnState. Its own StateActive begins with the first
+// byte of a header, which those who are slow on purpose have sent.
+func (m *connections) state(conn net.Conn, state http.ConnState) {
+	if c := connectionOf(conn); c != nil && state == http.StateIdle {
+		c.change(&m.idle)
+	}
+}
+
+// wrap returns a handler whose connections are busy.
+func (m *connections) wrap(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, _ := r.Context().Value(connectionKey{}).(*connection); c != nil {
+			c.stalled.Store(false)
+			c.change(&m.busy)
+			defer c.stalled.Store(true) // what is left of the answer and of the request
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// connectionOf returns which of them it is, below TLS.
+func connectionOf(conn net.Conn) *connection {
+	if secure, ok := conn.(*tls.Conn); ok {
+		conn = secure.NetConn()
+	}
+	c, _ := conn.(*connection)
+	return c
+}
