@@ -119,6 +119,7 @@ func TestConnectionThatDoesNothingTheLongestMakesRoom(t *testing.T) {
 	if !answered(fourth) || !isClosed(slow[0]) {
 		t.Error("the first has not made room for the fourth")
 	}
+	counts(t, s, 3, 0)
 	if _, err := io.WriteString(idle, question); err != nil || !answered(idle) { // it is the youngest now
 		t.Error("the third isn't answered again")
 	}
@@ -126,6 +127,7 @@ func TestConnectionThatDoesNothingTheLongestMakesRoom(t *testing.T) {
 	if !answered(connect(t, address, question)) || !isClosed(slow[1]) {
 		t.Error("one that has sent a part of its header has not made room")
 	}
+	counts(t, s, 3, 0)
 	if !answered(connect(t, address, question)) || !isClosed(fourth) {
 		t.Error("one between two requests has not made room")
 	}
@@ -282,6 +284,29 @@ func TestFewerConnections(t *testing.T) {
 	counts(t, s, 2, 0)
 	if !answered(connect(t, address, question)) {
 		t.Error("nobody is answered")
+	}
+}
+
+// One that has begun a request, and doesn't go on, holds up the end no longer than
+// one that is on its way may.
+func TestSlowHeadersDoNotHoldUpTheEnd(t *testing.T) {
+	s := limited(t, 10, collectNothing)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- s.Serve(ctx, listener) }()
+	slow := connect(t, listener.Addr().String(), "GET / HT")
+	counts(t, s, 1, 0)
+	begin := time.Now()
+	stop()
+	if err := <-ended; err != nil || !isClosed(slow) {
+		t.Error(err)
+	}
+	if took := time.Since(begin); took > lateRequests+2*time.Second {
+		t.Errorf("it took %v", took)
 	}
 }
 

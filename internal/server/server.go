@@ -96,7 +96,8 @@ const (
 	writeTimeout    = 30 * time.Second
 	idleTimeout     = 2 * time.Minute
 	shutdownTimeout = 10 * time.Second
-	maxHeaderBytes  = 16 << 10 // each connection may take as much without a request
+	lateRequests    = time.Second // that were on their way when the end began
+	maxHeaderBytes  = 16 << 10    // each connection may take as much without a request
 
 	profilesTimeout     = 5 * time.Minute // profiles are taken over a time
 	profilesConnections = 16
@@ -121,6 +122,8 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	patience := shutdownTimeout + s.opts.Deadline
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
+	// Those that have begun a header would be waited for as long as for a request.
+	defer time.AfterFunc(lateRequests, func() { s.connections.setMax(0) }).Stop()
 	if err := server.Shutdown(ctx); err != nil {
 		_ = server.Close()
 		return fmt.Errorf("some requests were cut off: they took longer than %v", patience)
