@@ -2,6 +2,7 @@ package server
 
 import (
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -52,6 +53,10 @@ func readOnly(next http.Handler) http.Handler {
 		case r.ContentLength != 0: // -1 if nobody knows
 			fail(w, r, http.StatusRequestEntityTooLarge, "a request has no body here")
 		default:
+			if _, err := url.ParseQuery(r.URL.RawQuery); err != nil { // URL.Query leaves it out
+				fail(w, r, http.StatusBadRequest, "the query is malformed: "+err.Error())
+				return
+			}
 			next.ServeHTTP(w, r)
 		}
 	})

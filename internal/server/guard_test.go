@@ -71,6 +71,27 @@ func TestOnlyQuestionsAreTaken(t *testing.T) {
 	gets("POST", strings.NewReader("x"), 405)
 }
 
+func TestMalformedQueries(t *testing.T) {
+	s := newEmptyServer(t)
+	gets := func(query string, want int, message string) {
+		t.Helper()
+		for _, path := range []string{"/stats", "/sources", "/-/ready"} {
+			r := httptest.NewRequest(http.MethodGet, path, http.NoBody)
+			r.URL.RawQuery = query
+			w := httptest.NewRecorder()
+			s.Handler().ServeHTTP(w, r)
+			if w.Code != want || !strings.Contains(w.Body.String(), message) {
+				t.Errorf("%s?%q: got %d %s", path, query, w.Code, w.Body)
+			}
+		}
+	}
+	gets("match=%00", 200, "")
+	gets("&&&=&==", 200, "")
+	gets("match=%zz", 400, "the query is malformed: invalid URL escape")
+	gets("match=%", 400, "the query is malformed: invalid URL escape")
+	gets("match=a;match=b", 400, "the query is malformed: invalid semicolon")
+}
+
 func TestManyPatterns(t *testing.T) {
 	s := newEmptyServer(t)
 	if status, _ := request(s, "GET", "/stats?"+strings.Repeat("match=a&", maxPatterns)); status != 200 {
