@@ -5,12 +5,15 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"github.com/statvent/statvent/internal/config"
+	"github.com/statvent/statvent/internal/daemon"
 	"github.com/statvent/statvent/internal/listen"
 	"github.com/statvent/statvent/internal/output"
 	"github.com/statvent/statvent/internal/server"
@@ -19,6 +22,7 @@ import (
 )
 
 func newServe(a *app) *cobra.Command {
+	var check bool
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the stats of all processes together as JSON",
@@ -35,19 +39,33 @@ next serve. SIGTERM and SIGINT end it after the requests in flight.
 It serves this host alone, unless --listen says otherwise; for others there are
 TLS, client certificates and users with --web-config, which is read again when it
 has changed. A request that calls the host by a name is refused, unless that is
-localhost or one of --allowed-hosts.`,
+localhost or one of --allowed-hosts.
+
+SIGHUP loads the configuration again, and so does a change of its file. One that is
+wrong is not put in force, and why is logged. What takes a restart is logged as well.
+--check says whether the configuration is one that serve can go by, and ends.
+
+A service manager that passes sockets in ($LISTEN_FDS) has it serve there instead of
+at --listen, and is told how it fares ($NOTIFY_SOCKET, $WATCHDOG_USEC).`,
 		Example: `  statvent serve
   statvent serve --listen 127.0.0.1:8000 --listen unix:/run/statvent/statvent.sock
   statvent serve --listen :7828 --allowed-hosts stats.example.org --web-config web.yml
   curl -s 'http://127.0.0.1:7828/stats?match=app.*'`,
 		Args: arguments(noArguments),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := server.CheckPath(a.config.Path); err != nil {
-				return usage(cmd, fmt.Errorf("%s: %w", config.Path, err))
+			validate := checkServe
+			if check {
+				validate = checkUnused
+			}
+			if err := validate(a.config); err != nil {
+				return usage(cmd, err)
+			}
+			if check {
+				return a.check()
 			}
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
-			return a.serve(ctx)
+			return a.serve(ctx, func() (*config.Config, error) { return config.Load(cmd.Flags(), a.configFile) })
 		},
 	}
 	config.AddFlag(cmd.Flags(), config.Listen, "l")
@@ -63,15 +81,22 @@ localhost or one of --allowed-hosts.`,
 	config.AddFlag(cmd.Flags(), config.StateDir, "")
 	config.AddFlag(cmd.Flags(), config.LogLevel, "")
 	config.AddFlag(cmd.Flags(), config.LogFormat, "")
+	cmd.Flags().BoolVar(&check, "check", false, "check the configuration and end")
 	return cmd
 }
 
-func (a *app) serve(ctx context.Context) error {
-	log, err := a.logger()
+// serve runs until ctx is done. Load loads the configuration as it is then.
+func (a *app) serve(ctx context.Context, load func() (*config.Config, error)) error {
+	level := new(slog.LevelVar)
+	log, err := a.logger(level)
 	if err != nil {
 		return err
 	}
-	listeners, err := listen.Open("--listen", a.config.SocketMode, a.config.Listen...)
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+
+	listeners, err := a.openListeners(log)
 	if err != nil {
 		return err
 	}
@@ -96,14 +121,16 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	opts.Tidy, opts.StateDir = true, a.config.StateDir
 	if opts.StateDir == "" {
-		log.Warn("what was seen last is not saved, so counters may fall at the next start: set state_dir")
+		log.Warn(noStateDir)
 	}
 	collector := pipes.NewCollector(opts)
 	defer collector.Close()
-	for _, l := range listeners {
-		log.Info("serving", "url", listen.URL(l, scheme, a.config.Path), "pipe_dir", a.config.PipeDir)
+	urls := make([]string, len(listeners))
+	for i, l := range listeners {
+		urls[i] = listen.URL(l, scheme, a.config.Path)
+		log.Info("serving", "url", urls[i], "pipe_dir", a.config.PipeDir)
 	}
-	return server.New(server.Options{
+	server := server.New(server.Options{
 		Version:   version(),
 		PipeDir:   a.config.PipeDir,
 		Path:      a.config.Path,
@@ -115,7 +142,31 @@ func (a *app) serve(ctx context.Context) error {
 		MaxConnections: a.config.MaxConnections,
 		Web:            web,
 		Profiles:       profiles,
-	}).Serve(ctx, listeners...)
+	})
+	running := serving{
+		load:    load,
+		parts:   []part{collecting(collector, server), answering(server), guarding(web), logging(level)},
+		started: a.config,
+		current: a.config,
+		status:  "serving " + strings.Join(urls, " "),
+		log:     log,
+	}
+	defer running.manage(ctx, hangups, server.Health)()
+	return server.Serve(ctx, listeners...)
+}
+
+// openListeners returns where to serve: the sockets that a service manager passed
+// in, else those of the configuration.
+func (a *app) openListeners(log *slog.Logger) ([]net.Listener, error) {
+	listeners, err := daemon.Sockets()
+	if err != nil {
+		return nil, err
+	}
+	if len(listeners) > 0 {
+		log.Info("the service manager has passed sockets in, so no others are listened on", "sockets", len(listeners))
+		return listeners, nil
+	}
+	return listen.Open("--listen", a.config.SocketMode, a.config.Listen...)
 }
 
 // openProfiles returns where the profiles of this process are served, if
@@ -135,8 +186,9 @@ func (a *app) openProfiles(log *slog.Logger, scheme string) ([]net.Listener, err
 	return listeners, nil
 }
 
-func (a *app) logger() (*slog.Logger, error) {
-	var level slog.Level
+// logger returns the log that the configuration asks for, of which the level may
+// change.
+func (a *app) logger(level *slog.LevelVar) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(a.config.LogLevel)); err != nil {
 		return nil, err
 	}

@@ -48,6 +48,7 @@ type Config struct {
 	// Aggregate returns how the gauges of that name become one; nil means that all
 	// are added up.
 	Aggregate func(name string) format.Aggregate
+	rules     string // of which Aggregate is made
 
 	ownersFrom string // where Owners were found, for errors; empty if there are none
 
@@ -298,7 +299,8 @@ func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
 	if c.MaxConnections, err = strconv.Atoi(v.GetString(MaxConnections)); err != nil || c.MaxConnections < 1 {
 		fail(MaxConnections, "%q is not a number above 0", v.GetString(MaxConnections))
 	}
-	if c.Aggregate, err = parseAggregate(v.GetString(Aggregate)); err != nil {
+	c.rules = v.GetString(Aggregate)
+	if c.Aggregate, err = parseAggregate(c.rules); err != nil {
 		fail(Aggregate, "%w", err)
 	}
 	if v.GetString(PipeDir) == "" {

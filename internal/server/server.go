@@ -35,7 +35,7 @@ type Options struct {
 	Version   string        // of statvent
 	PipeDir   string        // for the log
 	Path      string        // of the JSON document; see CheckPath
-	Deadline  time.Duration // of a collection
+	Deadline  time.Duration // of a collection; see SetDeadline
 	Collector Collector
 	Log       *slog.Logger
 
@@ -55,6 +55,7 @@ type Server struct {
 	shared  singleflight.Group
 	history history // used by one collection at a time
 	metrics *metrics
+	pace    pace
 
 	hosts       *hosts
 	connections *connections
@@ -71,7 +72,7 @@ func New(opts Options) *Server {
 	if opts.Web == nil {
 		opts.Web, _ = webconfig.Open("", opts.Log) // there is nothing to go wrong
 	}
-	return &Server{
+	s := &Server{
 		opts:        opts,
 		history:     newHistory(opts.Log, opts.PipeDir),
 		metrics:     newMetrics(opts.Version),
@@ -80,6 +81,8 @@ func New(opts Options) *Server {
 		ctx:         ctx,
 		cancel:      cancel,
 	}
+	s.SetDeadline(opts.Deadline)
+	return s
 }
 
 // SetAllowedHosts changes Options.AllowedHosts while it serves.
@@ -119,7 +122,7 @@ func (s *Server) Serve(ctx context.Context, listeners ...net.Listener) error {
 	case <-ctx.Done():
 	}
 	s.opts.Log.Info("stopping", "reason", context.Cause(ctx))
-	patience := shutdownTimeout + s.opts.Deadline
+	patience := shutdownTimeout + s.deadline()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	// Those that have begun a header would be waited for as long as for a request.
@@ -165,6 +168,7 @@ func (s *Server) start(server *http.Server, connections *connections, listeners 
 // spelling of another: what isn't served is a 404, never a redirection.
 func (s *Server) Handler() http.Handler {
 	return s.metrics.countRequests(s.guard(s.connections, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.grant(w)
 		switch r.URL.Path {
 		case s.opts.Path:
 			s.stats(w, r)
@@ -257,6 +261,7 @@ type answer struct {
 // for the time that one collection takes.
 func (s *Server) collect(ctx context.Context) (*answer, error) {
 	result := s.shared.DoChan("", func() (any, error) {
+		defer s.pace.begin()()
 		collection, err := s.opts.Collector.Collect(s.ctx)
 		if errors.Is(err, fs.ErrNotExist) {
 			collection, err = &pipes.Collection{Dir: s.opts.PipeDir, Time: time.Now()}, nil

@@ -67,32 +67,26 @@ func Open(path string, log *slog.Logger) (*File, error) {
 	return f, nil
 }
 
-// Use puts another file in force. Where it is wrong, the one before stays.
-func (f *File) Use(path string) error {
+// Prepare reads a file, the one in force or another, and returns what puts it in
+// force. Where it is wrong, the one before stays.
+func (f *File) Prepare(path string) (apply func(), err error) {
+	v, stamps, err := load(path)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.use(path)
-}
-
-func (f *File) use(path string) error {
-	v, stamps, err := load(path)
-	if err == nil {
+	if err != nil {
+		if path == f.path {
+			f.note(stamps)
+			f.said = err.Error() // by whoever calls this
+		}
+		return nil, err
+	}
+	return func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
 		f.path = path
 		f.note(stamps)
 		f.replace(v)
-	} else if path == f.path {
-		f.note(stamps)
-		f.said = err.Error()
-	}
-	return err
-}
-
-// Reload reads the file anew, changed or not. Where it is wrong, the version
-// before stays in force.
-func (f *File) Reload() error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.use(f.path)
+	}, nil
 }
 
 // TLS returns the configuration for listeners; nil where there is no TLS.

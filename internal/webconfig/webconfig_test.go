@@ -299,7 +299,7 @@ func TestRenewedCertificateIsShownToTheNextHandshake(t *testing.T) {
 	f.look()
 	shows("third")
 	d.ca.Issue(t, "localhost", "fourth").Write(t, d.dir, "server")
-	if err := f.Reload(); err != nil {
+	if err := use(f, f.path); err != nil {
 		t.Error(err)
 	}
 	shows("fourth")
@@ -352,14 +352,14 @@ func TestWrongVersionKeepsTheOneBefore(t *testing.T) {
 	}
 	d.put(t, "web.yml", users+"more: 1\n")
 	wrong("line 2: field more not found")
-	if err := f.Reload(); err == nil {
+	if err := use(f, f.path); err == nil {
 		t.Error("no error from Reload")
 	}
 	if err := os.Remove(d.file); err != nil {
 		t.Fatal(err)
 	}
 	wrong("no such file or directory")
-	if err := f.Use(filepath.Join(d.dir, "other")); err == nil {
+	if err := use(f, filepath.Join(d.dir, "other")); err == nil {
 		t.Error("no error from Use")
 	}
 	d.put(t, "web.yml", users)
@@ -370,7 +370,7 @@ func TestWrongVersionKeepsTheOneBefore(t *testing.T) {
 		t.Errorf("logged %d times, want again after it was right\n%s", n, d.log)
 	}
 	d.put(t, "other", "")
-	if err := f.Use(filepath.Join(d.dir, "other")); err != nil {
+	if err := use(f, filepath.Join(d.dir, "other")); err != nil {
 		t.Error(err)
 	}
 	if got := ask(t, url, "", ""); got != 200 {
@@ -459,7 +459,7 @@ func TestLimitIsAnswered(t *testing.T) {
 	if got := ask(t, url, "", ""); got != 200 {
 		t.Errorf("the first got %d", got)
 	}
-	if err := f.Reload(); err != nil { // which doesn't begin anew
+	if err := use(f, f.path); err != nil { // which doesn't begin anew
 		t.Error(err)
 	}
 	resp, err := http.Get(url)
@@ -470,4 +470,13 @@ func TestLimitIsAnswered(t *testing.T) {
 	if resp.StatusCode != http.StatusTooManyRequests || resp.Header.Get("Retry-After") != "3600" {
 		t.Errorf("got %s %v", resp.Status, resp.Header)
 	}
+}
+
+// use puts a file in force.
+func use(f *File, path string) error {
+	apply, err := f.Prepare(path)
+	if err == nil {
+		apply()
+	}
+	return err
 }

@@ -1,0 +1,151 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/fsnotify/fsnotify"
+)
+
+// burstPause ends a burst of changes: an editor truncates a file, writes it, renames
+// it and sets its mode. They are looked at together when there has been none for so
+// long.
+const burstPause = 100 * time.Millisecond
+
+// A Reloader has a configuration loaded again: on each signal, and when the text of
+// its file has changed. It looks at the file only when the kernel says that
+// something has happened there.
+type Reloader struct {
+	Signals <-chan os.Signal
+
+	// Load loads the configuration, and returns which file is in force then; empty if
+	// there is none, or no other than before. It is called once at a time.
+	Load func() (file string)
+
+	// Blind is called if changes of the file can't be seen.
+	Blind func(error)
+
+	file    string
+	text    string   // as it was loaded last
+	trail   []string // of the file; its directories are watched
+	watcher *fsnotify.Watcher
+}
+
+// Watch names the file and remembers what is in it, which must be what is in force.
+// Without it only signals count.
+func (r *Reloader) Watch(file string) {
+	if file != "" {
+		r.file, r.text = file, textOf(file)
+	}
+}
+
+// Run does it until ctx is done.
+func (r *Reloader) Run(ctx context.Context) {
+	defer r.close()
+	timer := time.NewTimer(0) // for changes since Watch
+	defer timer.Stop()
+	for {
+		var events <-chan fsnotify.Event
+		var errs <-chan error
+		if r.watcher != nil {
+			events, errs = r.watcher.Events, r.watcher.Errors
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.Signals:
+			r.load()
+			timer.Reset(burstPause)
+		case event := <-events:
+			if r.concerns(event.Name) {
+				timer.Reset(burstPause)
+			}
+		case err := <-errs:
+			if !errors.Is(err, fsnotify.ErrEventOverflow) {
+				r.Blind(err)
+			}
+			timer.Reset(burstPause)
+		case <-timer.C:
+			r.follow()
+			if r.file != "" && textOf(r.file) != r.text {
+				r.load()
+				timer.Reset(burstPause) // for what came while nobody watched the new trail
+			}
+		}
+	}
+}
+
+func (r *Reloader) load() {
+	r.text = textOf(r.file) // before it is loaded: what changes meanwhile is another change
+	if file := r.Load(); file != "" && file != r.file {
+		r.Watch(file)
+	}
+	r.follow()
+}
+
+// concerns tells whether what has changed is on the trail that was followed last, or
+// a directory that leads there.
+func (r *Reloader) concerns(name string) bool {
+	return slices.ContainsFunc(r.trail, func(entry string) bool {
+		return entry == name || strings.HasPrefix(entry, name+string(filepath.Separator))
+	})
+}
+
+// follow watches the directories of the trail, and no others.
+func (r *Reloader) follow() {
+	if r.file == "" {
+		return
+	}
+	if r.watcher == nil {
+		watcher, err := fsnotify.NewWatcher()
+		if err != nil {
+			r.Blind(err)
+			return
+		}
+		r.watcher = watcher
+	}
+	for range maxLinks { // it may change while it is followed
+		before := r.trail
+		if r.trail = trail(r.file); slices.Equal(r.trail, before) && r.isWatched() {
+			break
+		}
+		for _, entry := range r.trail {
+			if err := r.watcher.Add(filepath.Dir(entry)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				r.Blind(err)
+				return
+			}
+		}
+	}
+	for _, dir := range r.watcher.WatchList() {
+		if !slices.ContainsFunc(r.trail, func(entry string) bool { return filepath.Dir(entry) == dir }) {
+			_ = r.watcher.Remove(dir) // it may have gone
+		}
+	}
+}
+
+// isWatched tells whether all directories of the trail are.
+func (r *Reloader) isWatched() bool {
+	watched := r.watcher.WatchList()
+	return !slices.ContainsFunc(r.trail, func(entry string) bool { return !slices.Contains(watched, filepath.Dir(entry)) })
+}
+
+func (r *Reloader) close() {
+	if r.watcher != nil {
+		_ = r.watcher.Close() // nothing is written with it
+	}
+}
+
+// textOf returns what is in the file, or why that can't be read.
+func textOf(file string) string {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "error: " + err.Error()
+	}
+	return "text: " + string(text)
+}

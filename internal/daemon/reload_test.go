@@ -1,0 +1,238 @@
+package daemon
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"runtime"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// patience bounds every wait for something that happens in no time unless it is
+// broken.
+const patience = 30 * time.Second
+
+// A reloading is a Reloader that runs, and what it has loaded.
+type reloading struct {
+	t       *testing.T
+	signals chan os.Signal
+	loaded  chan string // the text of the file, each time
+}
+
+func startReloader(t *testing.T, file string) *reloading {
+	t.Helper()
+	r := &reloading{t, make(chan os.Signal), make(chan string, 100)}
+	reloader := &Reloader{
+		Signals: r.signals,
+		Load: func() string {
+			r.loaded <- textOf(file)
+			return file
+		},
+		Blind: func(err error) { t.Error(err) },
+	}
+	reloader.Watch(file)
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		reloader.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-done
+		goleak.VerifyNone(t)
+	})
+	return r
+}
+
+// loads waits until the file was loaded with that text, and fails the test if it was
+// loaded with another, or once more.
+func (r *reloading) loads(want string) {
+	r.t.Helper()
+	select {
+	case got := <-r.loaded:
+		if got != "text: "+want {
+			r.t.Errorf("loaded %q, want %q", got, want)
+		}
+	case <-time.After(patience):
+		r.t.Fatalf("%q is not loaded", want)
+	}
+	r.isQuiet()
+}
+
+// isQuiet fails the test if something is loaded that wasn't asked for. A signal has
+// its turn when what was noticed before it has had its own, but for a pause.
+func (r *reloading) isQuiet() {
+	r.t.Helper()
+	select {
+	case got := <-r.loaded:
+		r.t.Errorf("loaded %q again", got)
+	case <-time.After(2 * burstPause): // the event is that nothing happens
+	}
+}
+
+func put(t *testing.T, file, text string) string {
+	t.Helper()
+	noErr(t, os.MkdirAll(filepath.Dir(file), 0o755))
+	noErr(t, os.WriteFile(file, []byte(text), 0o600))
+	return file
+}
+
+func noErr(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSignalLoadsWhatIsUnchanged(t *testing.T) {
+	file := put(t, filepath.Join(t.TempDir(), "x.yaml"), "a")
+	r := startReloader(t, file)
+	r.isQuiet()
+	for range 2 {
+		r.signals <- syscall.SIGHUP
+		r.loads("a")
+	}
+}
+
+func TestChangesOfTheFileAreLoadedOnce(t *testing.T) {
+	dir := t.TempDir()
+	file := put(t, filepath.Join(dir, "x.yaml"), "a")
+	r := startReloader(t, file)
+
+	put(t, file, "b") // in place, which truncates it first
+	r.loads("b")
+	put(t, file, "b")
+	put(t, filepath.Join(dir, "other"), "x")
+	noErr(t, os.Chmod(file, 0o644))
+	r.isQuiet()
+
+	// As an editor does it.
+	noErr(t, os.Rename(file, file+"~"))
+	put(t, file+".swp", "c")
+	noErr(t, os.Rename(file+".swp", file))
+	r.loads("c")
+
+	for range 20 { // a burst
+		put(t, file, "d")
+		put(t, file, "e")
+	}
+	r.loads("e")
+
+	noErr(t, os.Remove(file))
+	if got := <-r.loaded; got != textOf(file) {
+		t.Errorf("loaded %q", got)
+	}
+	put(t, file, "f")
+	r.loads("f")
+}
+
+func TestFileWhoseDirectoryIsReplaced(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "a", "b")
+	file := put(t, filepath.Join(dir, "x.yaml"), "a")
+	r := startReloader(t, file)
+	r.isQuiet() // it watches
+	noErr(t, os.RemoveAll(filepath.Dir(dir)))
+	if got := <-r.loaded; got != textOf(file) {
+		t.Errorf("loaded %q", got)
+	}
+	put(t, file, "b")
+	r.loads("b")
+	put(t, file, "c")
+	r.loads("c")
+}
+
+// A mounted ConfigMap: the file is a link to one in a directory, to which there is a
+// link that is swapped.
+func TestLinksThatAreSwapped(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: links need a privilege here")
+	}
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "..2024_1", "x.yaml"), "a")
+	put(t, filepath.Join(dir, "..2024_2", "x.yaml"), "b")
+	noErr(t, os.Symlink("..2024_1", filepath.Join(dir, "..data")))
+	file := filepath.Join(dir, "x.yaml")
+	noErr(t, os.Symlink(filepath.Join("..data", "x.yaml"), file))
+	r := startReloader(t, file)
+	r.isQuiet() // it watches
+
+	noErr(t, os.Symlink("..2024_2", filepath.Join(dir, "..data_tmp")))
+	noErr(t, os.Rename(filepath.Join(dir, "..data_tmp"), filepath.Join(dir, "..data")))
+	noErr(t, os.RemoveAll(filepath.Join(dir, "..2024_1")))
+	r.loads("b")
+
+	// A link to elsewhere, and what is behind it.
+	elsewhere := put(t, filepath.Join(t.TempDir(), "y.yaml"), "c")
+	noErr(t, os.Remove(file))
+	noErr(t, os.Symlink(elsewhere, file))
+	r.loads("c")
+	put(t, elsewhere, "d")
+	r.loads("d")
+}
+
+func TestFileThatComesLater(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "none", "yet", "x.yaml")
+	r := startReloader(t, file)
+	r.isQuiet() // it watches
+	put(t, file, "a")
+	r.loads("a")
+}
+
+// What has changed since the configuration was loaded, and before anybody watched.
+func TestChangeBeforeItRuns(t *testing.T) {
+	file := put(t, filepath.Join(t.TempDir(), "x.yaml"), "a")
+	loaded := make(chan struct{}, 10)
+	r := &Reloader{Load: func() string { loaded <- struct{}{}; return "" }, Blind: func(err error) { t.Error(err) }}
+	r.Watch(file)
+	put(t, file, "b")
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); r.Run(ctx) }()
+	select {
+	case <-loaded:
+	case <-time.After(patience):
+		t.Error("it is not loaded")
+	}
+	cancel()
+	<-done
+	goleak.VerifyNone(t)
+}
+
+// Without a file there is nothing to watch, until a signal finds one.
+func TestFileThatASignalFinds(t *testing.T) {
+	file := put(t, filepath.Join(t.TempDir(), "x.yaml"), "a")
+	signals, loaded := make(chan os.Signal), make(chan struct{}, 10)
+	r := &Reloader{Signals: signals, Load: func() string { loaded <- struct{}{}; return file }, Blind: func(err error) { t.Error(err) }}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); r.Run(ctx) }()
+	signals <- syscall.SIGHUP
+	<-loaded
+	put(t, file, "b")
+	select {
+	case <-loaded:
+	case <-time.After(patience):
+		t.Error("it is not loaded")
+	}
+	cancel()
+	<-done
+	if r.watcher == nil {
+		t.Error("nothing was watched")
+	}
+	goleak.VerifyNone(t)
+}
+
+func TestLinksWithoutEnd(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "x")
+	if err := os.Symlink("x", file); err != nil {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	if entries := trail(file); len(entries) > maxLinks+1 {
+		t.Errorf("there are %d", len(entries))
+	}
+}
