@@ -238,11 +238,11 @@ func (d *directory) removeLitter(names []string, now time.Time, owners owners) {
 	}
 }
 
-// isLitter tells whether the file is what the user in its name, or root for
-// that user, makes under such a name.
+// isLitter tells whether the file is what the user in its name, or root or this
+// process for that user, makes under such a name.
 func isLitter(name string, info fileInfo) bool {
 	uid, id, ok := strings.Cut(strings.TrimPrefix(name, tmpPrefix), "-")
-	ours := uid == strconv.Itoa(info.uid) || info.uid == 0
+	ours := uid == strconv.Itoa(info.uid) || info.uid == 0 || info.uid == effectiveUID()
 	return ok && ours && isID(id) && (info.isFIFO() || info.mode.IsRegular())
 }
 

@@ -104,10 +104,7 @@ func (d *directory) readRetained(uid int) (*format.Document, fileInfo, error) {
 }
 
 // mayFold tells whether this process may write that user's files.
-func mayFold(uid int) bool {
-	own := effectiveUID()
-	return own == uid || own == 0
-}
+func mayFold(uid int) bool { return effectiveUID() == uid || actsForAll() }
 
 // lockRetained tries to get the lock on a user's retained file, which is free
 // again after unlock, or when its holder ends.
@@ -126,8 +123,8 @@ func (d *directory) lockRetained(uid int) (lock *os.File, got bool, err error) {
 			err = errPlanted
 		}
 		if err != nil {
-			// Root removes what isn't the user's own; others can't.
-			if effectiveUID() == 0 && d.remove(name, info.id) == nil {
+			// Who acts for all removes what isn't the user's own; others can't.
+			if actsForAll() && d.remove(name, info.id) == nil {
 				continue
 			}
 			return nil, false, &fs.PathError{Op: "lock", Path: filepath.Join(d.path, name), Err: err}
@@ -210,7 +207,7 @@ type folding struct {
 // foldLocked does one rewrite. The caller has the lock.
 func (f *folding) foldLocked(lock *os.File) error {
 	kept, info, err := f.dir.readRetained(f.uid)
-	if err != nil && info.uid != f.uid && effectiveUID() == 0 {
+	if err != nil && info.uid != f.uid && actsForAll() {
 		// Somebody has planted it.
 		if err := f.dir.remove(retainedName(f.uid), info.id); err != nil {
 			return err

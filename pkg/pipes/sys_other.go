@@ -33,6 +33,7 @@ func unlock(int) error                          { return ErrUnsupported }
 func pollReader(int) (pollState, error)         { return pollState{}, ErrUnsupported }
 func processExists(int) bool                    { return true }
 func effectiveUID() int                         { return -1 }
+func actsForAll() bool                          { return false }
 func enlarge(int, int)                          {}
 
 func (d *directory) makeFIFO(string, uint32) error     { return ErrUnsupported }
