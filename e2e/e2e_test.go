@@ -71,6 +71,7 @@ const (
 	withCheck    = "check" // looks for a file once a minute
 	asHerd       = "herd"  // see count
 	asPuppet     = "puppet"
+	asWorker     = "worker" // see work
 )
 
 // publish is the program that tests start.
@@ -79,8 +80,8 @@ func publish(mode string) {
 		actOut()
 		return
 	}
-	if mode == asHerd {
-		if err := count(os.Args[1:]); err != nil {
+	if program := map[string]func([]string) error{asHerd: count, asWorker: work}[mode]; program != nil {
+		if err := program(os.Args[1:]); err != nil {
 			fmt.Println("error:", err)
 			os.Exit(1)
 		}
