@@ -225,13 +225,16 @@ func (d *directory) remove(name string, id fileID) error {
 	return nil
 }
 
+// litterAge is how old a temporary file may be. They live for microseconds; after
+// that nobody needs them.
+const litterAge = time.Minute
+
 // removeLitter removes the temporary files that somebody who was killed left
-// behind, one of the owners. They live for microseconds; after a minute nobody needs
-// them.
+// behind, one of the owners.
 func (d *directory) removeLitter(names []string, now time.Time, owners owners) {
 	for _, name := range names {
 		info, err := statAt(d.fd, name)
-		if err != nil || !owners.have(info.uid) || !isLitter(name, info) || now.Sub(info.mtime) <= time.Minute {
+		if err != nil || !owners.have(info.uid) || !isLitter(name, info) || now.Sub(info.mtime) <= litterAge {
 			continue
 		}
 		_ = d.remove(name, info.id) // or it can't be

@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/statvent/statvent/pkg/format"
@@ -84,7 +85,8 @@ func (f *stateFile) write(text []byte) error {
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(f.path), ".tmp-*")
+	f.removeLitter(time.Now())
+	tmp, err := os.CreateTemp(filepath.Dir(f.path), savedTmpPrefix+"*")
 	if err == nil {
 		_, err = tmp.Write(text)
 		if err = cmp.Or(err, tmp.Close()); err == nil {
@@ -99,6 +101,24 @@ func (f *stateFile) write(text []byte) error {
 		return &fs.PathError{Op: "write", Path: f.path, Err: cause(err)}
 	}
 	return nil
+}
+
+// savedTmpPrefix begins the temporary names of all states in a directory, which
+// may have files of others as well.
+const savedTmpPrefix = ".tmp-seen-"
+
+// removeLitter removes what was left by those that were killed while they saved.
+func (f *stateFile) removeLitter(now time.Time) {
+	dir := filepath.Dir(f.path)
+	entries, _ := os.ReadDir(dir) // what can't be listed stays
+	for _, entry := range entries {
+		if !strings.HasPrefix(entry.Name(), savedTmpPrefix) || !entry.Type().IsRegular() {
+			continue
+		}
+		if info, err := entry.Info(); err == nil && now.Sub(info.ModTime()) > litterAge {
+			_ = os.Remove(filepath.Join(dir, entry.Name()))
+		}
+	}
 }
 
 // cause returns the error of the system call.

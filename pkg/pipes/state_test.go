@@ -254,6 +254,25 @@ func TestCollectorKeepsTheStateOfOneThatItNeverSaw(t *testing.T) {
 	checkCount(t, tidied(t, newSaver(t, dir, stateDir)), 3)
 }
 
+// Who is killed while it saves leaves a temporary file.
+func TestSavingRemovesWhatTheKilledHaveLeft(t *testing.T) {
+	noLeaks(t)
+	dir := t.TempDir()
+	f := newStateFile(dir, "/x")
+	leave := func(name string, age time.Duration) {
+		t.Helper()
+		path, at := writeFile(t, filepath.Join(dir, name), "statvent: 1\n"), time.Now().Add(-age)
+		noErr(t, os.Chtimes(path, at, at))
+	}
+	leave(savedTmpPrefix+"1", 2*litterAge)
+	leave(savedTmpPrefix+"2", 0) // of one that saves just now
+	leave(".tmp-3", 2*litterAge) // somebody else's
+	noErr(t, os.Mkdir(filepath.Join(dir, savedTmpPrefix+"4"), 0o700))
+	noErr(t, os.Chtimes(filepath.Join(dir, savedTmpPrefix+"4"), time.Unix(0, 0), time.Unix(0, 0)))
+	noErr(t, f.store(map[string]*format.Snapshot{someID: someCounters("a1")}))
+	checkEntries(t, dir, filepath.Base(f.path), savedTmpPrefix+"2", ".tmp-3", savedTmpPrefix+"4")
+}
+
 func TestStateFailsWithTheSameTextEachTime(t *testing.T) {
 	noLeaks(t)
 	f := newStateFile(t.TempDir(), "/x")
