@@ -139,6 +139,9 @@ func reserved(family string, kind model.MetricType, openMetrics bool) (names []s
 	for _, suffix := range suffixes(kind, openMetrics) {
 		names = append(names, family+suffix)
 	}
+	if openMetrics && (kind == model.MetricTypeCounter || kind == model.MetricTypeSummary) {
+		names = append(names, family+"_created")
+	}
 	slices.Sort(names)
 	return slices.Compact(names)
 }

@@ -126,8 +126,8 @@ func TestNamesThatClash(t *testing.T) {
 	if testing.Short() {
 		rounds = 300
 	}
-	bases := []string{"a", "a.b", "a_b", "a b", "a\xff", `a\xff`, "a.{0}", "a{0}", "{0}", "_", "statvent_clashing", `a{x="y"}`, `a{x="{0}"}`}
-	ends := []string{"", "", "", "_total", ".total", "_sum", "_count", "_bucket", "_info", "_mean", ".mean", "_total_total", `{x="y"}`, `{quantile="0.5"}`, `{stat="a.b"}`}
+	bases := []string{"a", "a.b", "a_b", "a b", "a\xff", `a\xff`, "a.{0}", "a{0}", "{0}", "", "_", "statvent_clashing", `a{x="y"}`, `a{x="{0}"}`}
+	ends := []string{"", "", "", "_total", ".total", "_sum", "_count", "_created", "_bucket", "_info", "_mean", ".mean", "_total_total", `{x="y"}`, `{quantile="0.5"}`, `{stat="a.b"}`}
 	inEveryFormat(t, func(t *testing.T, a asked) {
 		random := rand.New(rand.NewPCG(1, 2))
 		for range rounds {
@@ -139,6 +139,27 @@ func TestNamesThatClash(t *testing.T) {
 			checkFound(t, a, check(t, a, stats...), stats)
 			if t.Failed() {
 				t.Fatalf("the stats are %v", stats)
+			}
+		}
+	})
+}
+
+// Prometheus adds these to what it scrapes. Where the target has one already, that
+// is the one that counts: a program could say that serve is down, or up.
+func TestNamesThatPrometheusAdds(t *testing.T) {
+	added := []string{
+		"up", "scrape_duration_seconds", "scrape_samples_scraped", "scrape_samples_post_metric_relabeling", "scrape_series_added",
+		"scrape_timeout_seconds", "scrape_sample_limit", "scrape_body_size_bytes",
+	}
+	inEveryFormat(t, func(t *testing.T, a asked) {
+		for kind := range kinds {
+			stats := unique(append(added, `up{job="x"}`, "scrape duration_seconds"), func(int) int { return kind })
+			samples := check(t, a, stats...)
+			checkFound(t, a, samples, stats)
+			for _, s := range samples {
+				if slices.Contains(added, s.name()) {
+					t.Errorf("%v: %v", a, s)
+				}
 			}
 		}
 	})

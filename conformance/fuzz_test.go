@@ -9,9 +9,9 @@ import (
 // reads what they become in every format.
 func FuzzNames(f *testing.F) {
 	for _, text := range []string{
-		"a\na.b\na_b\na b", "a{b=\"c\"}\na{b=\"c\",}\na{b=\"d\",b=\"d\"}", "a.{0}\na_sum\na_count\na_total",
+		"a\na.b\na_b\na b", "a{b=\"c\"}\na{b=\"c\",}\na{b=\"d\",b=\"d\"}", "a.{0}\na_sum\na_count\na_total\na_created",
 		"statvent_clashing\nstatvent_clashing{stat=\"a\"}", "\xff\n\\xff\n\x00\n\\x00", "😀\n\"\n\\\n{", "{\"a\",b=\"c\"}\na{quantile=\"{0}\"}",
-		"a{b=\"{0}\"}\na_{0}{b=\"c\"}\na{b=\"c\"}.{0}", "_total\n_total_total", "U__a\nU__a_2e_b\na.b",
+		"a{b=\"{0}\"}\na_{0}{b=\"c\"}\na{b=\"c\"}.{0}", "_total\n_total_total\n\n_created", "U__a\nU__a_2e_b\na.b",
 	} {
 		f.Add(text, uint64(0))
 		f.Add(text, uint64(0xe4e4e4e4e4))

@@ -26,7 +26,7 @@ func distribution(name string, count int64, sum format.Value, window ...format.V
 
 // names are of every kind that a program may think of.
 var names = []string{
-	"a", "A", "_", ":", "a:b", ":a", "a_b", "a.b", "a b", "a-b", "a/b", "0a", "1", "-1", "a1",
+	"", "a", "A", "_", ":", "a:b", ":a", "a_b", "a.b", "a b", "a-b", "a/b", "0a", "1", "-1", "a1",
 	"http.requests", "http_requests_total", "http.requests.total", "http.requests_total",
 	"GET /: time", "café", "Ünïcødé", "漢字", "😀", "😀.requests", "a\u00a0b", "\u202eabc", "\ufeffbom", "e\u0301", "\u00e9",
 	"\x00", "a\x00b", "a\x01", "a\tb", "a\x1b[31mb", "\x7f", "a\u0085b", "a\u2028b",
@@ -44,9 +44,9 @@ var names = []string{
 	"statvent_clashing", `statvent_clashing{stat="a"}`, "statvent_clashing_total", "statvent_clashing_sum", "statvent.clashing", `statvent_clashing{x="y"}`,
 	"statvent_collection_duration_seconds", "statvent_collection_duration_seconds_sum", "statvent_folds", "statvent_folds_total",
 	"up", "scrape_duration_seconds", "NaN", "+Inf", "# TYPE", "# HELP a b", "# EOF", "#", "# TYPE a counter", "EOF",
-	"_total", "total", "a_total", "a_total_total", "a.total", "_sum", "a_sum", "_count", "a_count", "_bucket", "a_bucket",
-	"_info", "a_info", "a_gsum", "a_gcount", "a_mean", "a_total_created", "a_total_sum", "a_count_total", "a_sum_total", "a_mean_total",
-	`a_total{b="c"}`, `a_sum{b="c"}`, `a_count{b="c"}`,
+	"_total", "total", "a_total", "a_total_total", "a.total", "_sum", "a_sum", "_count", "a_count", "_bucket", "a_bucket", "_created", "a_created",
+	"_info", "a_info", "a_gsum", "a_gcount", "a_mean", "a_total_created", "a_total_sum", "a_count_total", "a_created_total", "a_sum_total", "a_mean_total",
+	`a_total{b="c"}`, `a_sum{b="c"}`, `a_count{b="c"}`, `a_created{b="c"}`,
 	"U__a", "U__a_2e_b", "U___5f_", "a_dot_b", "a__b", "a__", "__a",
 	"{0}", "a{0}", "a.{0}", "{0}.a", "a.{0}.b", "a_{0}", "a_{0}_b", "a{0}b", "a.{0}.{0}", "{0}{0}", "a {0}", "a-{0}", "a:{0}", "a/{0}/b", "a..{0}", "a.{0}_sum",
 	`a{b="{0}"}`, `a{b="c{0}"}`, `a{b="c",d="{0}"}`, `a{0}{b="c"}`, `a.{0}{b="c"}`, `a_{0}{b="c"}`, `a{b="c"}.{0}`, `a{b="c"}_{0}`, `a{{0}="b"}`, `a{quantile="{0}"}`,

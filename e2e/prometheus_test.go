@@ -63,7 +63,7 @@ var oddNames = []string{
 	`http_requests_total{method="GET"}`, `http_requests_total{method="PUT",code="200"}`, `http_requests{method="GET"}`, `x{a="\"\\\n"}`, `x{a="}"}`, `x{a="`, `x{a=b}`, `x{a="b"`,
 	`x{a="b",}`, `x{a="b",a="b"}`, `x{a="b",a="c"}`, `x{c="d",a="b"}`, `x{a="b",c="d"}`, `x{__name__="y"}`, `x{le="1"}`, `x{quantile="0.5"}`, `x{job="y",instance="z"}`,
 	`x{stat="y"}`, "x{a=\"\xff\"}", "x{a=\"\x00\"}", `x{a=""}`, `x.y{a="b"}`, `{a="b"}`, `{"a b"}`, `{"a b",c="d"}`, `x{"a"="b"}`, `x{a="b"} 5`, `x {a="b"}`, "__name__", "le",
-	"statvent_sources", `statvent_sources{state="live"}`, "statvent.sources", "statvent_clashing", `statvent_clashing{stat="x"}`, "statvent_folds",
+	"statvent_sources", `statvent_sources{state="live"}`, "statvent.sources", "statvent_clashing", `statvent_clashing{stat="x"}`, "statvent_folds", "up", "scrape_duration_seconds", `up{job="y"}`,
 	"y", "y_total", "y_total_total", "y_sum", "y_count", "y_bucket", "y_created", "y_info", "y_mean", "y.total", "y.sum", "_total", "_sum", "U__y", "y_dot_z", "y.z", "y_z",
 	"d.{0}", "d_{0}", "{0}", "{0}.d", "d{0}", "d_sum", "d_count", "d", "d.mean", `e{quantile="{0}"}`, `e_{0}{a="b"}`, `e{a="b"}.{0}`, `e{a="{0}"}`, strings.Repeat("x", 5000),
 }
