@@ -56,8 +56,9 @@ func (e Exposition) ContentType() string {
 // A name that is a series, requests_total{method="GET"}, is that series. Any other
 // is the name of a metric as a whole, as the Escaping has it. Where two become the
 // same, they have their own in the label "stat", but for one that is as it was. A
-// stat that would stand in a summary of another, or under a name of own, is a
-// value of statvent_clashing, with its name in that label. So whatever the names
+// stat that would stand in a summary of another, or under a name of own or of
+// Prometheus', is a value of statvent_clashing, with its name in that label, and, of
+// a distribution, the value's in the label "value". So whatever the names
 // are, the result can be read and has every value. What is not UTF-8 in a name, or
 // a control character, becomes \xHH.
 //
@@ -69,7 +70,6 @@ func (e Exposition) Append(b []byte, s, own *Snapshot, help map[string]string) [
 		f.add(own, true)
 	}
 	f.add(s, false)
-	f.addClashing()
 	for _, family := range f.sorted() {
 		b = e.appendFamily(b, f, family, help)
 	}
@@ -85,9 +85,8 @@ func (e Exposition) appendFamily(b []byte, f *families, one *family, help map[st
 	}
 	name, kind := one.name, one.kind
 	if e.Syntax == OpenMetrics && kind == Counter {
-		// There a counter is named without its suffix, and that name is its own.
-		name = strings.TrimSuffix(name, totalSuffix)
-		if f.taken[name] != nil || f.taken[name+createdSuffix] != nil {
+		name = one.openMetricsName()
+		if f.taken[name] != nil || f.hasCreated(name) {
 			name, kind = one.name, Untyped
 		}
 	}
@@ -99,10 +98,11 @@ func (e Exposition) appendFamily(b []byte, f *families, one *family, help map[st
 }
 
 // appendSummary appends a summary; in OpenMetrics as metrics of unknown type where
-// another has a name that a summary may use.
+// another has a name that a summary may use, or a value is negative, which it may
+// not be there.
 func (e Exposition) appendSummary(b []byte, f *families, one *family, help map[string]string) []byte {
 	kind := Distribution
-	if e.Syntax == OpenMetrics && f.taken[one.name+createdSuffix] != nil {
+	if e.Syntax == OpenMetrics && (f.hasCreated(one.name) || slices.ContainsFunc(one.samples, sample.isNegative)) {
 		kind = Untyped
 	}
 	quantiles := func(s *sample) {
@@ -114,12 +114,7 @@ func (e Exposition) appendSummary(b []byte, f *families, one *family, help map[s
 			b = appendSample(b, one.name, labels, s.values[i])
 		}
 	}
-	sum := func(s *sample) {
-		// To OpenMetrics the sum is a counter.
-		if e.Syntax != OpenMetrics || s.dist.Sum.Float64() >= 0 {
-			b = appendSample(b, one.name+sumSuffix, s.labels, s.dist.Sum)
-		}
-	}
+	sum := func(s *sample) { b = appendSample(b, one.name+sumSuffix, s.labels, s.dist.Sum) }
 	count := func(s *sample) { b = appendSample(b, one.name+countSuffix, s.labels, Int(s.dist.Count)) }
 
 	b = e.appendHead(b, one.name, kind, help[one.name])
@@ -206,6 +201,9 @@ func appendSample(b []byte, name, labels string, v Value) []byte {
 // sorted returns the families by name, the caller's own first, each with its
 // samples by their labels.
 func (f *families) sorted() []*family {
+	if len(f.clashing.samples) > 0 {
+		f.list = append(f.list, &f.clashing)
+	}
 	for _, one := range f.list {
 		slices.SortFunc(one.samples, func(a, b sample) int { return strings.Compare(a.labels, b.labels) })
 	}

@@ -43,7 +43,7 @@ func TestKindsBecomeTypes(t *testing.T) {
 	exposes(t, Exposition{}, stats(),
 		"# TYPE c_total counter", "c_total 1",
 		"# TYPE d summary",
-		`d{quantile="0.5"} 1`, `d{quantile="0.95"} 2`, `d{quantile="0.99"} 2`, `d{quantile="1"} 4`,
+		`d{quantile="0.5"} 1`, `d{quantile="0.95"} 2`, `d{quantile="0.99"} 2`, `d{quantile="1.0"} 4`,
 		"d_sum 11175", "d_count 150",
 		"# TYPE d_mean gauge", fmt.Sprintf("d_mean %v", 7/3.0),
 		"# TYPE g gauge", "g -2",
@@ -51,7 +51,7 @@ func TestKindsBecomeTypes(t *testing.T) {
 	exposes(t, om, stats(),
 		"# TYPE c counter", "c_total 1",
 		"# TYPE d summary",
-		`d{quantile="0.5"} 1`, `d{quantile="0.95"} 2`, `d{quantile="0.99"} 2`, `d{quantile="1"} 4`,
+		`d{quantile="0.5"} 1`, `d{quantile="0.95"} 2`, `d{quantile="0.99"} 2`, `d{quantile="1.0"} 4`,
 		"d_sum 11175", "d_count 150",
 		"# TYPE d_mean gauge", fmt.Sprintf("d_mean %v", 7/3.0),
 		"# TYPE g gauge", "g -2",
@@ -79,7 +79,7 @@ func TestNamesThatAreSeries(t *testing.T) {
 			"# TYPE d summary", `d_sum{a="b"} 11175`, `d_count{a="b"} 150`)
 	}
 	exposes(t, Exposition{}, []Stat{recorded(`d{quantile="{0}"}`, Int(5))},
-		"# TYPE d summary", `d{quantile="0.5"} 5`, `d{quantile="0.95"} 5`, `d{quantile="0.99"} 5`, `d{quantile="1"} 5`,
+		"# TYPE d summary", `d{quantile="0.5"} 5`, `d{quantile="0.95"} 5`, `d{quantile="0.99"} 5`, `d{quantile="1.0"} 5`,
 		"d_sum 11175", "d_count 150", "# TYPE d_mean gauge", "d_mean 5.0")
 }
 
@@ -111,7 +111,7 @@ func TestOtherNames(t *testing.T) {
 	exposes(t, om, []Stat{counter("app.hits", 1)}, `# TYPE "app.hits" counter`, `{"app.hits_total"} 1`)
 	exposes(t, whole, []Stat{recorded("app.d", Int(5))},
 		`# TYPE "app.d" summary`, `{"app.d",quantile="0.5"} 5`, `{"app.d",quantile="0.95"} 5`, `{"app.d",quantile="0.99"} 5`,
-		`{"app.d",quantile="1"} 5`, `{"app.d_sum"} 11175`, `{"app.d_count"} 150`, `# TYPE "app.d_mean" gauge`, `{"app.d_mean"} 5.0`)
+		`{"app.d",quantile="1.0"} 5`, `{"app.d_sum"} 11175`, `{"app.d_count"} 150`, `# TYPE "app.d_mean" gauge`, `{"app.d_mean"} 5.0`)
 }
 
 func TestNamesThatBecomeTheSame(t *testing.T) {
@@ -146,14 +146,17 @@ func TestTypesThatDiffer(t *testing.T) {
 		"# TYPE d summary", "d_sum 11175", "d_count 150", "# TYPE d_mean gauge", "d_mean 2")
 	exposes(t, Exposition{}, []Stat{gauge("d", 1), recorded("d", Int(5))},
 		"# TYPE statvent_clashing untyped",
-		`statvent_clashing{stat="d.100th"} 5`, `statvent_clashing{stat="d.95th"} 5`,
-		`statvent_clashing{stat="d.99th"} 5`, `statvent_clashing{stat="d.median"} 5`,
+		`statvent_clashing{stat="d",value="100th"} 5`, `statvent_clashing{stat="d",value="95th"} 5`,
+		`statvent_clashing{stat="d",value="99th"} 5`, `statvent_clashing{stat="d",value="count"} 150`,
+		`statvent_clashing{stat="d",value="median"} 5`, `statvent_clashing{stat="d",value="sum"} 11175`,
 		"# TYPE d gauge", "d 1", "# TYPE d_mean gauge", "d_mean 5.0")
 	// A counter has its name in OpenMetrics without _total, unless that is another's.
 	exposes(t, om, []Stat{counter("x", 1), gauge("x", 2)}, "# TYPE x gauge", "x 2", "# TYPE x_total unknown", "x_total 1")
 	exposes(t, Exposition{}, []Stat{counter("x", 1), gauge("x", 2)}, "# TYPE x gauge", "x 2", "# TYPE x_total counter", "x_total 1")
 	exposes(t, om, []Stat{counter("x", 1), gauge("x_created", 2)},
 		"# TYPE x_created gauge", "x_created 2", "# TYPE x_total unknown", "x_total 1")
+	exposes(t, om, []Stat{counter("x", 1), counter("x_created", 2)},
+		"# TYPE x_created counter", "x_created_total 2", "# TYPE x_total unknown", "x_total 1")
 	exposes(t, om, []Stat{recorded(`d{a="1"}`), recorded(`d{a="2"}`), gauge("d_created", 2)},
 		"# TYPE d unknown",
 		"# TYPE d_sum unknown", `d_sum{a="1"} 11175`, `d_sum{a="2"} 11175`,
@@ -165,12 +168,16 @@ func TestQuantiles(t *testing.T) {
 	stat := recorded("d", Int(7))
 	stat.Dist.Labels = []Label{{"0th", 0}, {"3 nines", 99.9}, {"same", 99.9}, {"much", 101}, {"none", math.NaN()}}
 	exposes(t, Exposition{}, []Stat{stat},
-		"# TYPE d summary", `d{quantile="0"} 7`, `d{quantile="0.999"} 7`, "d_sum 11175", "d_count 150",
+		"# TYPE d summary", `d{quantile="0.0"} 7`, `d{quantile="0.999"} 7`, "d_sum 11175", "d_count 150",
 		"# TYPE d_much gauge", "d_much 7", "# TYPE d_none gauge", "d_none 7")
 	stat.Name = "{0}"
 	stat.Dist.Labels, stat.Dist.Sum = nil, Int(-1) // which is no counter
 	exposes(t, Exposition{}, []Stat{stat}, "# TYPE _0_ summary", "_0__sum -1", "_0__count 150")
-	exposes(t, om, []Stat{stat}, `# TYPE "{0}" summary`, `{"{0}_count"} 150`)
+	exposes(t, om, []Stat{stat},
+		`# TYPE "{0}" unknown`, `# TYPE "{0}_sum" unknown`, `{"{0}_sum"} -1`, `# TYPE "{0}_count" unknown`, `{"{0}_count"} 150`)
+	stat.Dist.Labels, stat.Dist.Sum, stat.Dist.Window = []Label{{"median", 50}}, Int(1), []Value{Int(-1)}
+	exposes(t, om, []Stat{stat}, `# TYPE "{0}" unknown`, `{"{0}",quantile="0.5"} -1`,
+		`# TYPE "{0}_sum" unknown`, `{"{0}_sum"} 1`, `# TYPE "{0}_count" unknown`, `{"{0}_count"} 150`)
 }
 
 func TestExposedValues(t *testing.T) {
@@ -185,6 +192,18 @@ func TestExposedValues(t *testing.T) {
 	is(Float(math.NaN()), "NaN")
 	is(Float(math.Inf(1)), "+Inf")
 	is(Float(math.Inf(-1)), "-Inf")
+}
+
+// A snapshot that nobody has combined may have a name twice.
+func TestNamesThatStandTwice(t *testing.T) {
+	exposes(t, Exposition{}, []Stat{gauge("x", 1), gauge("x", 2), gauge("x", 3)},
+		"# TYPE statvent_clashing untyped", `statvent_clashing{stat="x"} 5`, "# TYPE x gauge", "x 1")
+}
+
+func TestNamesThatAreNobodys(t *testing.T) {
+	exposes(t, Exposition{}, []Stat{gauge("up", 0), gauge(`up{job="x"}`, 0), gauge("scrape.duration_seconds", 1), counter("", 2)},
+		"# TYPE statvent_clashing untyped", `statvent_clashing{stat=""} 2`,
+		`statvent_clashing{stat="scrape.duration_seconds"} 1`, `statvent_clashing{stat="up"} 0`, `statvent_clashing{stat="up{job=\"x\"}"} 0`)
 }
 
 // Nothing that is published touches what the caller has to say.

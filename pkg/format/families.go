@@ -17,8 +17,18 @@ const (
 // clashingName is the metric of the stats that have no name of their own.
 const clashingName = "statvent_clashing"
 
-// statLabel holds the name of a stat that is exposed under another.
-const statLabel = "stat"
+// prometheusNames are the metrics that Prometheus adds to what it scrapes. Where
+// there is one already, that counts: a program could say that serve is down, or up.
+var prometheusNames = []string{
+	"up", "scrape_body_size_bytes", "scrape_duration_seconds", "scrape_sample_limit",
+	"scrape_samples_post_metric_relabeling", "scrape_samples_scraped", "scrape_series_added", "scrape_timeout_seconds",
+}
+
+// Labels of what is exposed under another name than its own.
+const (
+	statLabel  = "stat"  // its own
+	valueLabel = "value" // which of the values of a distribution it is
+)
 
 // families are the metrics that stats are exposed as.
 type families struct {
@@ -26,7 +36,7 @@ type families struct {
 	list     []*family
 	taken    map[string]*family // by each name that a family's samples have
 	series   map[string]bool    // names and labels of all samples
-	clashing Snapshot
+	clashing family
 }
 
 // A family is one metric: what has one name and one type.
@@ -43,13 +53,20 @@ type sample struct {
 	value  Value
 
 	dist      *Samples // of a summary; else nil
-	quantiles []string // from "0" to "1"
+	quantiles []string // from "0.0" to "1.0"
 	values    []Value  // of the quantiles
+}
+
+// isNegative tells whether something of a summary is below zero, or its sum no
+// number.
+func (s sample) isNegative() bool {
+	return !(s.dist.Sum.Float64() >= 0) || slices.ContainsFunc(s.values, func(v Value) bool { return v.Float64() < 0 })
 }
 
 // A candidate is a stat on its way to a family.
 type candidate struct {
 	stat   Stat
+	part   string // of a distribution, the label that it is the value of; else empty
 	metric string
 	labels []seriesLabel
 	series string // what tells its sample from all others: the metric and the labels
@@ -67,7 +84,14 @@ const (
 )
 
 func newFamilies(escaping Escaping) *families {
-	return &families{escaping: escaping, taken: make(map[string]*family), series: make(map[string]bool)}
+	f := &families{
+		escaping: escaping,
+		taken:    make(map[string]*family),
+		series:   make(map[string]bool),
+		clashing: family{name: clashingName, own: true},
+	}
+	f.taken[clashingName] = &f.clashing
+	return f
 }
 
 // add adds the stats of a snapshot, as far as there is a name for them: first
@@ -91,25 +115,55 @@ func (f *families) add(s *Snapshot, own bool) {
 			}
 			shared := wanted[c.series] > 1 && rank != asItIs
 			if shared && !c.addStatLabel() || !f.place(c, own) {
-				f.clashing.Stats = append(f.clashing.Stats, c.stat)
+				f.clash(c)
 			}
 		}
 	}
 }
 
-// addClashing adds the stats that have found no place so far.
-func (f *families) addClashing() {
-	if len(f.clashing.Stats) == 0 {
+// clash exposes a candidate that there is no place for; of a distribution each of
+// its values.
+func (f *families) clash(c *candidate) {
+	if c.stat.Kind != Distribution {
+		f.addClashing(c.stat.Name, c.part, c.stat.Value)
 		return
 	}
-	f.clashing.Sort()
-	clashing := &family{name: clashingName, own: true}
-	f.taken[clashingName] = clashing
-	for _, stat := range f.clashing.Flatten().Stats {
-		labels := []seriesLabel{{statLabel, exposedText(stat.Name)}}
-		clashing.samples = append(clashing.samples, sample{labels: string(appendSeriesLabels(nil, labels)), value: stat.Value})
+	for _, v := range c.stat.Dist.Compute() {
+		f.addClashing(c.stat.Name, v.Label, v.Value)
 	}
-	f.list = append(f.list, clashing)
+	f.addClashing(c.stat.Name, "sum", c.stat.Dist.Sum)
+	f.addClashing(c.stat.Name, "count", Int(c.stat.Dist.Count))
+}
+
+func (f *families) addClashing(name, part string, v Value) {
+	labels := []seriesLabel{{statLabel, exposedText(name)}, {valueLabel, exposedText(part)}}
+	if part == "" {
+		labels = labels[:1]
+	}
+	s := sample{labels: string(appendSeriesLabels(nil, labels)), value: v}
+	key := clashingName + "{" + s.labels
+	if f.series[key] { // two stats of one name
+		i := slices.IndexFunc(f.clashing.samples, func(other sample) bool { return other.labels == s.labels })
+		f.clashing.samples[i].value = f.clashing.samples[i].value.Add(v)
+		return
+	}
+	f.series[key] = true
+	f.clashing.samples = append(f.clashing.samples, s)
+}
+
+// openMetricsName returns the name that OpenMetrics has a counter by: without its
+// suffix.
+func (one *family) openMetricsName() string { return strings.TrimSuffix(one.name, totalSuffix) }
+
+// hasCreated tells whether another metric of OpenMetrics has the name at which a
+// counter or a summary may say when it was made.
+func (f *families) hasCreated(name string) bool {
+	name += createdSuffix
+	if f.taken[name] != nil {
+		return true
+	}
+	counter := f.taken[name+totalSuffix]
+	return counter != nil && counter.kind == Counter
 }
 
 // appendCandidates appends what the stat is to be exposed as: several things if
@@ -138,7 +192,7 @@ func (f *families) appendCandidates(to []candidate, stat *Stat) []candidate {
 			c.sample.values = append(c.sample.values, values[i].Value)
 		default:
 			beside := f.newCandidate(base, Gauge, "_"+label.Name)
-			beside.stat = Stat{Name: ExpandLabel(stat.Name, label.Name), Kind: Gauge, Value: values[i].Value}
+			beside.stat, beside.part = Stat{Name: stat.Name, Kind: Gauge, Value: values[i].Value}, label.Name
 			beside.sample.value = values[i].Value
 			to = append(to, beside)
 		}
@@ -160,6 +214,9 @@ func (f *families) newCandidate(name string, kind Kind, suffixes ...string) cand
 	for _, suffix := range suffixes {
 		c.metric += suffix
 		c.rank = suffixed
+	}
+	if c.metric == "" {
+		return c
 	}
 	if kind == Counter && (!strings.HasSuffix(c.metric, totalSuffix) || c.metric == totalSuffix) {
 		c.metric += totalSuffix
@@ -202,7 +259,7 @@ func (c *candidate) setSeries() {
 // place puts the candidate into the family that its name belongs to, if that is
 // one for it.
 func (f *families) place(c *candidate, own bool) bool {
-	if c.metric == "" || c.metric == clashingName || f.series[c.series] {
+	if c.metric == "" || slices.Contains(prometheusNames, c.metric) || f.series[c.series] {
 		return false
 	}
 	one := f.taken[c.metric]
@@ -260,11 +317,12 @@ func withoutLabelPlace(name string) string {
 }
 
 // quantileText returns a percentile as the value of the label quantile, if it is
-// one: 99.9 is 0.999, which 99.9/100 is not.
+// one: 99.9 is 0.999, which 99.9/100 is not. It has a point, as newer versions of
+// Prometheus store it in any case.
 func quantileText(percentile float64) (string, bool) {
 	if !(0 <= percentile && percentile <= 100) {
 		return "", false
 	}
 	shifted, err := strconv.ParseFloat(strconv.FormatFloat(percentile, 'f', -1, 64)+"e-2", 64)
-	return strconv.FormatFloat(shifted, 'g', -1, 64), err == nil
+	return Float(shifted).String(), err == nil
 }
