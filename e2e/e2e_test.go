@@ -246,10 +246,10 @@ func waitUntil(t *testing.T, what string, happened func() bool) {
 // A service is a `statvent serve`.
 type service struct {
 	*process
-	url string // http://HOST:PORT
+	url string // http://HOST:PORT, or https
 }
 
-var urlInLog = regexp.MustCompile(`url=(http://[^/]+)/`)
+var urlInLog = regexp.MustCompile(`url=(https?://[^/]+)/`)
 
 func startServe(t *testing.T, dir string, args ...string) *service {
 	t.Helper()

@@ -23,6 +23,7 @@ type connections struct {
 	max  int
 	idle list.List // those without a request, the one for the longest first
 	busy list.List // those with one, the same
+	held int       // bytes that those in idle have sent
 	said time.Time // when it was logged that all are busy
 }
 
@@ -35,6 +36,7 @@ type connection struct {
 	in    *list.List // idle or busy; nil once it is closed
 	place *list.Element
 	since time.Time // it is in there
+	held  int       // bytes that it has sent since, if it is in idle
 
 	// stalled: the answer is there, and its reader isn't.
 	stalled atomic.Bool
@@ -44,6 +46,11 @@ type connection struct {
 // that can be closed for another. It is far below the timeout for answers, so
 // that those who don't read hold up others no longer than this.
 const maxStall = 5 * time.Second
+
+// maxHeld bounds the bytes of headers that have begun and don't end, in all
+// connections together. One that is read takes up to twenty times its size, and
+// one that is whole is answered at once.
+const maxHeld = 128 << 10
 
 func newConnections(log *slog.Logger, most int) *connections {
 	return &connections{log: log, max: most}
@@ -135,6 +142,8 @@ func (c *connection) move(to *list.List, now time.Time) {
 	if c.in != nil {
 		c.in.Remove(c.place)
 	}
+	c.all.held -= c.held
+	c.held = 0
 	if c.in, c.since = to, now; to != nil {
 		c.place = to.PushBack(c)
 	}
@@ -163,6 +172,39 @@ func (c *connection) CloseWrite() error {
 		return half.CloseWrite()
 	}
 	return nil
+}
+
+func (c *connection) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.all.hold(c, n)
+	}
+	return n, err
+}
+
+// hold notes that a connection has sent so much. If that is too much, those are
+// closed that have been at it for the longest.
+func (m *connections) hold(c *connection, n int) {
+	m.mu.Lock()
+	if c.in != &m.idle {
+		m.mu.Unlock()
+		return
+	}
+	c.held += n
+	m.held += n
+	var victims []*connection
+	for e := m.idle.Front(); e != nil && m.held > maxHeld; {
+		victim := e.Value.(*connection)
+		e = e.Next()
+		if victim.held > 0 {
+			victim.move(nil, time.Time{})
+			victims = append(victims, victim)
+		}
+	}
+	m.mu.Unlock()
+	for _, victim := range victims {
+		_ = victim.Conn.Close()
+	}
 }
 
 func (c *connection) Write(p []byte) (int, error) {

@@ -267,6 +267,43 @@ func TestHandshakesCount(t *testing.T) {
 	counts(t, s, 2, 0)
 }
 
+// Headers that don't end take memory: those that have been at it the longest go,
+// and those that wait for their next request stay.
+func TestBytesOfHeadersAreBounded(t *testing.T) {
+	s := limited(t, 100, collectNothing)
+	address := run(t, s)
+	idle := connect(t, address, question)
+	if !answered(idle) {
+		t.Error("it isn't answered")
+	}
+	counts(t, s, 1, 0)
+	const size = 10 << 10
+	text := "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", size)
+	var slow []net.Conn
+	for range maxHeld/size + 10 {
+		slow = append(slow, connect(t, address, text))
+	}
+	for _, conn := range slow[:5] {
+		if !isClosed(conn) {
+			t.Error("one of the oldest is open")
+		}
+	}
+	for range 3 {
+		if _, err := io.WriteString(idle, question); err != nil || !answered(idle) {
+			t.Error("one that was idle isn't answered")
+		}
+	}
+	for _, conn := range slow {
+		conn.Close()
+	}
+	counts(t, s, 1, 0)
+	s.connections.mu.Lock()
+	defer s.connections.mu.Unlock()
+	if s.connections.held != 0 {
+		t.Errorf("%d bytes are held by none", s.connections.held)
+	}
+}
+
 func TestFewerConnections(t *testing.T) {
 	s := limited(t, 10, collectNothing)
 	address := run(t, s)
