@@ -111,7 +111,7 @@ func TestDirectoryThatCanNotBeRead(t *testing.T) {
 func TestServeAnswersWhatItCanNot(t *testing.T) {
 	t.Parallel()
 	serve := startServe(t, t.TempDir())
-	for path, want := range map[string]int{"/": 404, "/stats/x": 404, "/stats?match=[": 400, "/-/healthy": 200} {
+	for path, want := range map[string]int{"/": 200, "/stats/x": 404, "/stats?match=[": 400, "/-/healthy": 200} {
 		resp, err := http.Get(serve.url + path)
 		if err != nil {
 			t.Fatal(err)

@@ -103,7 +103,7 @@ func (s *Server) exposition(w http.ResponseWriter, r *http.Request) {
 	}
 	e := format.ParseAccept(r.Header.Get("Accept"))
 	w.Header().Add("Vary", "Accept")
-	write(w, r, http.StatusOK, e.ContentType(), e.Append(nil, answer.total, s.metrics.snapshot(answer), help))
+	write(w, r, http.StatusOK, e.ContentType(), &body{plain: e.Append(nil, answer.total, s.metrics.snapshot(answer), help)})
 }
 
 // countRequests counts the answers of a handler by their status.

@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 
 	"github.com/statvent/statvent/internal/glob"
 	"github.com/statvent/statvent/internal/host"
+	"github.com/statvent/statvent/internal/page"
 	"github.com/statvent/statvent/internal/webconfig"
 	"github.com/statvent/statvent/pkg/format"
 	"github.com/statvent/statvent/pkg/pipes"
@@ -54,6 +56,7 @@ type Server struct {
 	opts    Options
 	shared  singleflight.Group
 	history history // used by one collection at a time
+	latest  latest
 	metrics *metrics
 	pace    pace
 
@@ -176,9 +179,15 @@ func (s *Server) Handler() http.Handler {
 			s.sources(w, r)
 		case metricsPath:
 			s.exposition(w, r)
+		case livePath:
+			s.live(w, r)
 		case healthyPath, readyPath:
 			writeJSON(w, r, http.StatusOK, []byte("{\"status\":\"ok\"}\n"))
 		default:
+			if asset, ok := page.Find(r.URL.Path); ok {
+				servePage(w, r, asset)
+				return
+			}
 			fail(w, r, http.StatusNotFound, "nothing is served here; the stats are at "+s.opts.Path)
 		}
 	})))
@@ -188,6 +197,7 @@ func (s *Server) Handler() http.Handler {
 const (
 	sourcesPath = "/sources"
 	metricsPath = "/metrics"
+	livePath    = "/live"
 	healthyPath = "/-/healthy"
 	readyPath   = "/-/ready"
 )
@@ -197,7 +207,7 @@ func CheckPath(p string) error {
 	switch {
 	case !strings.HasPrefix(p, "/") || p != path.Clean(p) || strings.ContainsAny(p, " ?#%"):
 		return fmt.Errorf("%q is not the path of a URL, such as /stats", p)
-	case p == "/" || p == sourcesPath || p == metricsPath || strings.HasPrefix(p, "/-/"):
+	case slices.Contains([]string{"/", sourcesPath, metricsPath, livePath}, p), strings.HasPrefix(p, "/-/"), strings.HasPrefix(p+"/", page.Prefix):
 		return fmt.Errorf("%q is taken by something else", p)
 	}
 	return nil
@@ -223,11 +233,11 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	body := answer.json
+	document := &answer.json
 	if len(patterns) > 0 {
-		body = format.AppendJSON(nil, answer.total.Flatten().Filter(match), answer.collection.Time)
+		document = &body{plain: format.AppendJSON(nil, answer.total.Flatten().Filter(match), answer.collection.Time)}
 	}
-	writeJSON(w, r, http.StatusOK, body)
+	write(w, r, http.StatusOK, jsonType, document)
 }
 
 // sources serves what `statvent list -o json` prints; with ?stats=1 the values of
@@ -242,25 +252,29 @@ func (s *Server) sources(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("stats") == "1" {
 		report.AddValues(answer.collection)
 	}
-	body, err := json.Marshal(report)
+	text, err := json.Marshal(report)
 	if err != nil {
 		fail(w, r, http.StatusInternalServerError, err.Error())
 		return
 	}
-	writeJSON(w, r, http.StatusOK, append(body, '\n'))
+	writeJSON(w, r, http.StatusOK, append(text, '\n'))
 }
 
 // An answer is a collection and what is made of it once for all who share it.
 type answer struct {
 	collection *pipes.Collection
 	total      *format.Snapshot
-	json       []byte
+	json       body
+	live       liveDocument
 }
 
 // collect returns an answer that isn't older than the request's arrival, but
 // for the time that one collection takes.
-func (s *Server) collect(ctx context.Context) (*answer, error) {
-	result := s.shared.DoChan("", func() (any, error) {
+func (s *Server) collect(ctx context.Context) (*answer, error) { return await(ctx, s.begin()) }
+
+// begin begins a collection, or joins the one that is under way.
+func (s *Server) begin() <-chan singleflight.Result {
+	return s.shared.DoChan("", func() (any, error) {
 		defer s.pace.begin()()
 		collection, err := s.opts.Collector.Collect(s.ctx)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -274,8 +288,14 @@ func (s *Server) collect(ctx context.Context) (*answer, error) {
 		total := collection.Total()
 		s.history.note(collection, total, nil)
 		s.metrics.note(collection)
-		return &answer{collection, total, format.AppendJSON(nil, total, collection.Time)}, nil
+		a := &answer{collection: collection, total: total, json: body{plain: format.AppendJSON(nil, total, collection.Time)}}
+		s.latest.keep(a)
+		return a, nil
 	})
+}
+
+// await waits for what begin returned, as long as the request is wanted.
+func await(ctx context.Context, result <-chan singleflight.Result) (*answer, error) {
 	select {
 	case r := <-result:
 		if r.Err != nil {

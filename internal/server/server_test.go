@@ -83,7 +83,6 @@ func TestAnswers(t *testing.T) {
 	answers("GET", "/stats?match=[", 400, `{"message":"the pattern \"[\" is malformed","path":"/stats"}`+"\n")
 	answers("GET", "/-/healthy", 200, `{"status":"ok"}`+"\n")
 	answers("GET", "/-/ready", 200, `{"status":"ok"}`+"\n")
-	answers("GET", "/", 404, `{"message":"nothing is served here; the stats are at /stats","path":"/"}`+"\n")
 	answers("GET", "/stats/", 404, `{"message":"nothing is served here; the stats are at /stats","path":"/stats/"}`+"\n")
 	answers("GET", "//stats", 404, `{"message":"nothing is served here; the stats are at /stats","path":"//stats"}`+"\n")
 	answers("GET", "/x/../stats", 404, `{"message":"nothing is served here; the stats are at /stats","path":"/x/../stats"}`+"\n")

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"compress/gzip"
 	"encoding/json"
 	"net/http"
@@ -9,41 +10,51 @@ import (
 	"sync"
 )
 
+// A body is what an answer consists of. It is compressed once for all who share
+// it, when the first wants that.
+type body struct {
+	plain  []byte
+	zip    sync.Once
+	zipped []byte
+}
+
+// compressed returns the gzip form, made in little time rather than little space.
+func (b *body) compressed() []byte {
+	b.zip.Do(func() {
+		var zipped bytes.Buffer
+		w, err := gzip.NewWriterLevel(&zipped, gzip.BestSpeed)
+		if err == nil { // it is for levels that there aren't
+			_, _ = w.Write(b.plain) // a buffer takes all
+			_ = w.Close()
+		}
+		b.zipped = zipped.Bytes()
+	})
+	return b.zipped
+}
+
 // compressFrom is the size from which an answer is compressed: what fits into a
 // packet is sent as soon.
 const compressFrom = 1400
 
-var compressors = sync.Pool{New: func() any {
-	w, _ := gzip.NewWriterLevel(nil, gzip.BestSpeed) // fails for other levels only
-	return w
-}}
-
-// write answers with a body that is whole already: compressed, if that pays and
-// the request takes it.
-func write(w http.ResponseWriter, r *http.Request, status int, contentType string, body []byte) {
+// write answers with a body, compressed if that pays and the request takes it.
+func write(w http.ResponseWriter, r *http.Request, status int, contentType string, b *body) {
 	header := w.Header()
 	header.Set("Content-Type", contentType)
 	header.Set("Cache-Control", "no-store")
 	header.Add("Vary", "Accept-Encoding")
-	if len(body) < compressFrom || !takesGzip(r.Header.Get("Accept-Encoding")) {
-		header.Set("Content-Length", strconv.Itoa(len(body)))
-		w.WriteHeader(status)
-		_, _ = w.Write(body) // the client has gone
-		return
+	text := b.plain
+	if len(text) >= compressFrom && takesGzip(r) {
+		header.Set("Content-Encoding", "gzip")
+		text = b.compressed()
 	}
-	header.Set("Content-Encoding", "gzip")
+	header.Set("Content-Length", strconv.Itoa(len(text))) // for HEAD as well
 	w.WriteHeader(status)
-	compressor := compressors.Get().(*gzip.Writer)
-	defer compressors.Put(compressor)
-	compressor.Reset(w)
-	_, _ = compressor.Write(body)
-	_ = compressor.Close()
+	_, _ = w.Write(text) // the client has gone
 }
 
-// takesGzip tells whether an Accept-Encoding header names gzip, and not to refuse
-// it.
-func takesGzip(accept string) bool {
-	for encoding := range strings.SplitSeq(accept, ",") {
+// takesGzip tells whether the request names gzip, and not to refuse it.
+func takesGzip(r *http.Request) bool {
+	for encoding := range strings.SplitSeq(strings.Join(r.Header.Values("Accept-Encoding"), ","), ",") {
 		name, params, _ := strings.Cut(encoding, ";")
 		if !strings.EqualFold(strings.TrimSpace(name), "gzip") {
 			continue
@@ -55,18 +66,20 @@ func takesGzip(accept string) bool {
 	return false
 }
 
-func writeJSON(w http.ResponseWriter, r *http.Request, status int, body []byte) {
-	write(w, r, status, "application/json", body)
+const jsonType = "application/json"
+
+func writeJSON(w http.ResponseWriter, r *http.Request, status int, text []byte) {
+	write(w, r, status, jsonType, &body{plain: text})
 }
 
 // fail answers with {"message": ..., "path": ...}.
 func fail(w http.ResponseWriter, r *http.Request, status int, message string) {
-	body, err := json.Marshal(struct {
+	text, err := json.Marshal(struct {
 		Message string `json:"message"`
 		Path    string `json:"path"`
 	}{message, r.URL.Path})
 	if err != nil {
-		body = []byte("{}") // strings always marshal
+		text = []byte("{}") // strings always marshal
 	}
-	writeJSON(w, r, status, append(body, '\n'))
+	writeJSON(w, r, status, append(text, '\n'))
 }
