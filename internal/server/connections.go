@@ -19,12 +19,14 @@ import (
 type connections struct {
 	log *slog.Logger
 
-	mu   sync.Mutex
-	max  int
-	idle list.List // those without a request, the one for the longest first
-	busy list.List // those with one, the same
-	held int       // bytes that those in idle have sent
-	said time.Time // when it was logged that all are busy
+	mu      sync.Mutex
+	max     int
+	idle    list.List // those without a whole request, the one for the longest first
+	busy    list.List // those with one, the same
+	held    int       // bytes that those in idle have sent
+	sending int       // bytes of answers that are being sent
+	senders int       // connections that they are sent to
+	said    time.Time // when it was logged that all are busy
 }
 
 // A connection is one of them.
@@ -38,6 +40,8 @@ type connection struct {
 	since time.Time // it is in there
 	held  int       // bytes that it has sent since, if it is in idle
 
+	sending int // bytes of its answer that are being sent
+
 	// stalled: the answer is there, and its reader isn't.
 	stalled atomic.Bool
 }
@@ -46,6 +50,15 @@ type connection struct {
 // that can be closed for another. It is far below the timeout for answers, so
 // that those who don't read hold up others no longer than this.
 const maxStall = 5 * time.Second
+
+// Answers that are being sent may take maxSending bytes together. Beyond that, and
+// if they are more than a few, those are cut off that aren't done minSend after
+// their request, the oldest first.
+const (
+	maxSending = 16 << 20
+	fewSenders = 8 // of answers that may be large
+	minSend    = time.Second
+)
 
 // maxHeld bounds the bytes of headers that have begun and don't end, in all
 // connections together. One that is read takes up to twenty times its size, and
@@ -144,8 +157,24 @@ func (c *connection) move(to *list.List, now time.Time) {
 	}
 	c.all.held -= c.held
 	c.held = 0
+	if to == nil {
+		c.sends(-c.sending)
+	}
 	if c.in, c.since = to, now; to != nil {
 		c.place = to.PushBack(c)
+	}
+}
+
+// sends adds to what is being sent. all.mu is held.
+func (c *connection) sends(n int) {
+	before := c.sending
+	c.sending += n
+	c.all.sending += n
+	switch {
+	case before == 0 && c.sending > 0:
+		c.all.senders++
+	case before > 0 && c.sending == 0:
+		c.all.senders--
 	}
 }
 
@@ -190,6 +219,9 @@ func (m *connections) hold(c *connection, n int) {
 		m.mu.Unlock()
 		return
 	}
+	if c.held == 0 {
+		c.move(&m.idle, time.Now()) // it begins a request, once
+	}
 	c.held += n
 	m.held += n
 	var victims []*connection
@@ -213,6 +245,54 @@ func (c *connection) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
+// send notes that a part of an answer is being sent, and makes room for it.
+func (m *connections) send(c *connection, n int, now time.Time) {
+	m.mu.Lock()
+	if c.in == nil {
+		m.mu.Unlock()
+		return
+	}
+	c.sends(n)
+	var victims []*connection
+	for e := m.busy.Front(); e != nil && m.sending > maxSending && m.senders > fewSenders; {
+		victim := e.Value.(*connection)
+		e = e.Next()
+		if now.Sub(victim.since) < minSend {
+			break
+		}
+		if victim.sending > 0 && victim != c {
+			victim.move(nil, now)
+			victims = append(victims, victim)
+		}
+	}
+	m.mu.Unlock()
+	for _, victim := range victims {
+		_ = victim.Conn.Close()
+	}
+}
+
+// sent notes that it has been sent.
+func (m *connections) sent(c *connection, n int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c.sends(-min(n, c.sending)) // nothing, if it was cut off
+}
+
+// A countedWriter keeps account of what is being sent.
+type countedWriter struct {
+	http.ResponseWriter
+	c *connection
+}
+
+func (w *countedWriter) Write(p []byte) (int, error) {
+	w.c.all.send(w.c, len(p), time.Now())
+	defer w.c.all.sent(w.c, len(p))
+	return w.ResponseWriter.Write(p)
+}
+
+// Unwrap is for http.ResponseController.
+func (w *countedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
 type connectionKey struct{}
 
 // context is for http.Server's ConnContext.
@@ -235,6 +315,7 @@ func (m *connections) wrap(next http.Handler) http.Handler {
 			c.stalled.Store(false)
 			c.change(&m.busy)
 			defer c.stalled.Store(true) // what is left of the answer and of the request
+			w = &countedWriter{w, c}
 		}
 		next.ServeHTTP(w, r)
 	})

@@ -200,6 +200,48 @@ func TestStalledReadersMakeRoom(t *testing.T) {
 	}
 }
 
+// What readers don't read is memory: those who have taken the longest are cut off.
+func TestAnswersThatAreNotReadAreBounded(t *testing.T) {
+	now := time.Now()
+	m := newConnections(slog.New(slog.DiscardHandler), 10)
+	conns := make([]*connection, fewSenders+2)
+	for i := range conns {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		conns[i] = m.add(ours, now)
+		conns[i].change(&m.busy)
+	}
+	last := conns[len(conns)-1]
+	is := func(sending, senders, cut int) {
+		t.Helper()
+		for i, c := range conns {
+			if (c.in == nil) != (i < cut) {
+				t.Errorf("connection %d: closed is %v", i, c.in == nil)
+			}
+		}
+		if m.sending != sending || m.senders != senders {
+			t.Errorf("%d bytes are being sent to %d, want %d to %d", m.sending, m.senders, sending, senders)
+		}
+	}
+	for _, c := range conns[:fewSenders+1] {
+		m.send(c, maxSending, now)
+	}
+	is((fewSenders+1)*maxSending, fewSenders+1, 0) // they have their time
+	m.send(last, 1, now.Add(2*minSend))
+	is((fewSenders-1)*maxSending+1, fewSenders, 2) // and a few have theirs
+	for _, c := range conns {
+		m.sent(c, maxSending)
+	}
+	is(0, 0, 2)
+	m.send(last, 1, now.Add(2*minSend))
+	m.send(conns[0], 1, now)
+	is(1, 1, 2)
+	last.Close()
+	if m.sending != 0 || m.senders != 0 {
+		t.Errorf("%d bytes are being sent to %d who are gone", m.sending, m.senders)
+	}
+}
+
 // What is left of a body that nobody wants is not a request that is being
 // answered.
 func TestBodyThatIsNotReadKeepsNoRoom(t *testing.T) {
