@@ -1,6 +1,7 @@
 # make demo   three example programs and the server, live
 # make test   everything that CI runs
 # make bench  statvent beside its peers, into benchmarks/RESULTS.md (10 minutes)
+# make screenshot  the live page, into docs/page.png (6 minutes)
 # The other targets are parts of make test.
 
 GO ?= go
@@ -11,7 +12,7 @@ FUZZTIME ?= 5s
 HAVE_CC = $(shell command -v $$($(GO) env CC) >/dev/null && echo yes)
 RACE = $(if $(HAVE_CC),-race)
 
-.PHONY: build demo test bench setup fmt vet lint unit unit-386 conformance e2e fuzz cross completions check-completions
+.PHONY: build demo test bench screenshot setup fmt vet lint unit unit-386 conformance e2e fuzz cross completions check-completions
 
 # serve speaks HTTP/1.1: without its HTTP/2, every command starts sooner.
 build:
@@ -76,6 +77,9 @@ completions:
 
 bench:
 	benchmarks/run.sh
+
+screenshot:
+	scripts/screenshot.sh docs/page.png
 
 check-completions:
 	@scripts/completions.sh --check completions

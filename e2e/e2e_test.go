@@ -72,6 +72,7 @@ const (
 	asHerd       = "herd"  // see count
 	asPuppet     = "puppet"
 	asWorker     = "worker" // see work
+	asShop       = "shop"   // see sell
 )
 
 // publish is the program that tests start.
@@ -80,7 +81,12 @@ func publish(mode string) {
 		actOut()
 		return
 	}
-	if program := map[string]func([]string) error{asHerd: count, asWorker: work}[mode]; program != nil {
+	programs := map[string]func([]string) error{
+		asHerd:   count,
+		asWorker: work,
+		asShop:   func([]string) error { return sell(os.Getenv(shopVariable)) },
+	}
+	if program := programs[mode]; program != nil {
 		if err := program(os.Args[1:]); err != nil {
 			fmt.Println("error:", err)
 			os.Exit(1)

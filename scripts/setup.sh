@@ -11,6 +11,7 @@ need python3 python3
 need shellcheck shellcheck
 need php php-cli
 need prometheus prometheus
+need chromium chromium
 if [ -z "$missing" ]; then
 	exit 0
 fi

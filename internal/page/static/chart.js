@@ -10,9 +10,10 @@ const font = "11px system-ui, sans-serif";
 export class Chart {
   // series: [{ label, stroke, width, dash, fill }]; bands as uPlot has them.
   // onCursor(slotIndex | null) is told what the pointer is at.
-  constructor(root, { series, bands = [], height = 180, zero = false, sync, onCursor = () => {} }) {
+  constructor(root, { series, bands = [], share = 0.3, zero = false, sync, onCursor = () => {} }) {
     const palette = colors();
     this.root = root;
+    this.share = share; // of the height of the window
     const axis = {
       stroke: palette.muted,
       font,
@@ -22,7 +23,7 @@ export class Chart {
     };
     this.plot = new uPlot({
       width: Math.max(root.clientWidth, 120),
-      height,
+      height: this.#height(),
       legend: { show: false },
       padding: [8, 8, 0, 0],
       bands,
@@ -38,19 +39,23 @@ export class Chart {
       },
       axes: [
         { ...axis, size: 26, space: 70, values: (_, times) => times.map((t) => (t % 60 === 0 ? numbers.clock(t).slice(0, 5) : numbers.clock(t))), incrs: [10, 30, 60, 120] },
-        { ...axis, size: (_, labels) => 14 + 6.5 * Math.max(2, ...(labels ?? []).map((l) => l.length)), space: 34, values: (_, values) => values.map(numbers.short) },
+        { ...axis, size: (_, labels) => Math.max(46, 14 + 6.5 * Math.max(2, ...(labels ?? []).map((l) => l.length))), space: 34, values: (_, values) => values.map(numbers.short) },
       ],
       series: [{}, ...series.map((s) => ({ points: { show: false }, width: 1.5, ...s }))],
       hooks: { setCursor: [(plot) => onCursor(plot.cursor.idx ?? null)] },
     }, [[], ...series.map(() => [])], root);
-    this.height = height;
     this.observer = new ResizeObserver(() => this.#resize());
     this.observer.observe(root);
   }
 
+  #height() {
+    return Math.round(Math.max(140, Math.min(360, (innerHeight - 260) * this.share)));
+  }
+
   #resize() {
     const width = this.root.clientWidth;
-    if (width > 0 && width !== this.plot.width) this.plot.setSize({ width, height: this.height });
+    const height = this.#height();
+    if (width > 0 && (width !== this.plot.width || height !== this.plot.height)) this.plot.setSize({ width, height });
   }
 
   // update shows other data; the time axis always ends at the latest collection.

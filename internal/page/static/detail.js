@@ -68,17 +68,18 @@ export class Detail {
 
   // columns are those of the table of the processes.
   #columns() {
+    const { stat } = this;
     const name = { title: "Process", class: "who" };
-    if (this.stat.isDistribution) {
+    if (stat.isDistribution) {
       const percentiles = this.#labels().slice(0, 4);
       return [name, ...percentiles.map((l) => ({
         title: visible(l.label), class: "number",
-        text: (share) => { const own = share.labels.get(l.label); return own && share.here ? numbers.value(own.number, own.text) : "–"; },
+        text: (share) => { const own = share.labels.get(l.label); return own && share.here ? numbers.value(own.number, own.text, stat.float || l.percentile === undefined) : "–"; },
       })), { title: "Rate", class: "number", text: (share) => rateOf(share, false) }];
     }
     return [name,
-      { title: "Value", class: "number", text: (share) => numbers.value(share.number, share.text) },
-      { title: this.stat.kind === "counter" ? "Rate" : "Change", class: "number", text: (share) => rateOf(share, false) }];
+      { title: "Value", class: "number", text: (share) => numbers.value(share.number, share.text, stat.float) },
+      { title: stat.kind === "counter" ? "Rate" : "Change", class: "number", text: (share) => rateOf(share, false) }];
   }
 
   // labels are those of a distribution, the percentiles first and in order.
@@ -106,15 +107,15 @@ export class Detail {
     const { stat } = this;
     const facts = [];
     if (stat.isDistribution) {
-      for (const label of this.#labels()) facts.push([visible(label.label), numbers.value(label.number, label.text)]);
+      for (const label of this.#labels()) facts.push([visible(label.label), numbers.value(label.number, label.text, stat.float || label.percentile === undefined)]);
       facts.push(["recorded", numbers.value(stat.count)], ["rate", rateOf(stat, false)]);
     } else {
-      facts.push(["value", numbers.value(stat.number, stat.text)]);
+      facts.push(["value", numbers.value(stat.number, stat.text, stat.float)]);
       facts.push([stat.kind === "counter" ? "rate" : "change", rateOf(stat, false)]);
       const trace = stat.trace;
       const seen = this.history.slots().map((slot) => trace[slot]).filter((v) => v - v === 0);
       if (seen.length > 1) {
-        const format = stat.kind === "counter" ? numbers.rate : (v) => numbers.value(v);
+        const format = stat.kind === "counter" ? numbers.rate : (v) => numbers.value(v, undefined, stat.float);
         facts.push(["mean", format(seen.reduce((a, b) => a + b, 0) / seen.length)]);
         facts.push(["least", format(Math.min(...seen))], ["most", format(Math.max(...seen))]);
       }
@@ -134,7 +135,7 @@ export class Detail {
     if (!this.host || this.hostShape !== shape) {
       this.hostShape = shape;
       this.host?.close();
-      this.host = new Chart(this.hostChart, { ...this.#hostSeries(labels), sync: "stat", height: 190, zero: !this.values, onCursor: (at) => this.#point(at) });
+      this.host = new Chart(this.hostChart, { ...this.#hostSeries(labels), sync: "stat", share: 0.3, zero: !this.values, onCursor: (at) => this.#point(at) });
     }
     const traces = stat.isDistribution ? labels.map((l) => l.values) : [this.values ? stat.values : stat.rates];
     this.host.update([times, ...traces.map((trace) => pick(trace, slots))], this.history.latest);
@@ -199,7 +200,7 @@ export class Detail {
       const { series } = colors();
       this.share = new Chart(this.shareChart, {
         series: drawn.map((share) => ({ label: share.about.name, stroke: series[this.#color(share) % series.length], dash: this.#color(share) >= series.length ? [4, 3] : undefined })),
-        sync: "stat", height: 170, zero: !this.values, onCursor: (at) => this.#point(at),
+        sync: "stat", share: 0.24, zero: !this.values, onCursor: (at) => this.#point(at),
       });
     }
     this.share.update([times, ...drawn.map((share) => pick(this.values ? share.values : share.rates, slots))], this.history.latest);
@@ -257,7 +258,7 @@ export class Detail {
       put(this.shareReadout, "");
       return;
     }
-    const format = this.values ? (v) => numbers.value(v) : numbers.rate;
+    const format = this.values ? (v) => numbers.value(v, undefined, this.stat.float) : numbers.rate;
     const say = (v) => (Number.isNaN(v) ? "–" : format(v));
     const time = numbers.clock(this.history.times[slot]);
     const { stat } = this;

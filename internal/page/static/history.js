@@ -27,6 +27,7 @@ export class Stat {
     this.main = ""; // the label whose value is that of the distribution
     this.number = NaN;
     this.text = "";
+    this.float = false; // it once was no integer
     this.count = NaN;
     this.rate = NaN; // a second
     this.change = NaN; // since the collection before
@@ -48,6 +49,7 @@ export class Stat {
     if (this.isDistribution) this.#takeLabels(stat, slot);
     else Object.assign(this, read(stat.value));
     this.values[slot] = this.number;
+    if (this.number % 1) this.float = true;
 
     const counted = this.isDistribution ? stat.count : this.number;
     const had = this.isDistribution ? before.count : before.number;
@@ -81,6 +83,7 @@ export class Stat {
       }
       Object.assign(known, { percentile }, read(value));
       known.values[slot] = known.number;
+      if (known.number % 1 && known.percentile !== undefined) this.float = true;
       if (label === this.main) {
         this.number = known.number;
         this.text = known.text;

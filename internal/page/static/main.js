@@ -98,7 +98,7 @@ function showState(state) {
   $("retry").hidden = state.name !== "lost";
   const paused = live.paused;
   $("pause").setAttribute("aria-pressed", String(paused));
-  put($("pause").querySelector(".word"), paused ? "Go on" : "Pause");
+  put($("pause").querySelector(".word"), paused ? "Resume" : "Pause");
   const mark = { lost: "⚠ ", late: "⚠ ", paused: "⏸ " }[state.name] ?? "";
   document.title = `${mark}${location.host} · statvent`;
   switch (state.name) {
@@ -254,7 +254,8 @@ function wanted() {
 
 async function copyCurl(stat) {
   const command = curl(url(statsPath, stat ? [stat] : wanted()));
-  toast(await copy(command) ? `Copied: ${command}` : command);
+  const copied = await copy(command);
+  toast(copied ? `Copied: ${command}` : command, !copied);
 }
 
 function showDownload() {
@@ -264,11 +265,14 @@ function showDownload() {
 
 let toastTimer = 0;
 
-function toast(text) {
+// toast says something for a moment; what couldn't be copied is there to be selected
+// for longer.
+function toast(text, toSelect = false) {
   put($("toast"), text);
+  $("toast").classList.toggle("to-select", toSelect);
   $("toast").classList.add("shown");
   clearTimeout(toastTimer);
-  toastTimer = setTimeout(() => $("toast").classList.remove("shown"), 4000);
+  toastTimer = setTimeout(() => $("toast").classList.remove("shown"), toSelect ? 20000 : 4000);
 }
 
 function theme() {

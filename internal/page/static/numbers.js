@@ -25,14 +25,14 @@ function fixed(number, digits) {
 }
 
 // value shows a value: integers whole, floats with about four digits, the same number
-// of them behind the point as long as the magnitude stays.
-export function value(number, text) {
+// of them behind the point as long as the magnitude stays, even where none is needed.
+export function value(number, text, float = !Number.isInteger(number)) {
   if (!Number.isFinite(number)) return text ?? (Number.isNaN(number) ? "NaN" : number > 0 ? "∞" : "−∞");
   if (text !== undefined && /^-?\d{16,19}$/.test(text)) return fixed(BigInt(text), 0);
   const size = Math.abs(number);
-  if (Number.isInteger(number) && size < 1e16) return fixed(number, 0);
-  if (size >= 1e12 || size < 1e-4) return number.toExponential(3).replace("e+", "e").replaceAll("-", "−");
-  return fixed(number, size >= 10000 ? 0 : size >= 1000 ? 1 : size >= 100 ? 1 : size >= 10 ? 2 : size >= 0.1 ? 3 : 5);
+  if (!float && Number.isInteger(number) && size < 1e16) return fixed(number, 0);
+  if (size >= 1e12 || (size < 1e-4 && size > 0)) return number.toExponential(3).replace("e+", "e").replaceAll("-", "−");
+  return fixed(number, size >= 10000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : size >= 0.1 || size === 0 ? 3 : 4);
 }
 
 // rate shows a number of something a second.

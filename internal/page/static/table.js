@@ -143,6 +143,10 @@ export class Table {
     if (first === this.drawn) return;
     const whole = this.drawn < 0; // the values are others, not only the place
     this.drawn = first;
+    if (!this.frame) { // the rows may not have been there when it was measured
+      const spark = this.pool[0].canvas.parentNode;
+      if (this.view.spark[0] === 0 && !this.pool[0].root.hidden) this.view.spark = [spark.clientWidth, spark.clientHeight];
+    }
     this.frame ??= new Frame(this.history, ...this.view.spark);
     const wide = this.view.spark[0] > 0;
     for (let index = first; index < first + size; index++) {
@@ -152,6 +156,7 @@ export class Table {
       this.#place(row, index, stat);
       if (stat && wide) this.frame.draw(row.canvas, stat);
     }
+    if (!wide && this.list.length > 0) this.#redraw();
     this.#markActive();
   }
 
@@ -174,7 +179,7 @@ export class Table {
       row.name.title = stat.full;
     }
     say(row.which, stat.isDistribution ? stat.main : "");
-    const value = numbers.value(stat.number, stat.text);
+    const value = numbers.value(stat.number, stat.text, stat.float);
     say(row.value, value);
     const title = value === stat.text ? "" : stat.text;
     if (row.valueCell.title !== title) row.valueCell.title = title;
