@@ -12,6 +12,7 @@ need shellcheck shellcheck
 need php php-cli
 need prometheus prometheus
 need chromium chromium
+need systemd-socket-activate systemd
 if [ -z "$missing" ]; then
 	exit 0
 fi
