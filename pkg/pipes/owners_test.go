@@ -127,6 +127,62 @@ func TestOthersEndBesideTheOwners(t *testing.T) {
 	}
 }
 
+// Programs of both users come, count, end and are killed: of those that count, what
+// is counted never falls and is right at the end.
+func TestOwnersTotalNeverFallsAmongOthers(t *testing.T) {
+	needsRoot(t, "it takes two users")
+	noLeaks(t)
+	dir := worldDir(t)
+	opts := CollectorOptions{Dir: dir, Deadline: patience, Tidy: true, StateDir: t.TempDir(), Owners: []int{nobody}}
+	c := newCollector(t, opts)
+	stop, looked := make(chan struct{}), make(chan error, 1)
+	go func() {
+		var last int64
+		for {
+			select {
+			case <-stop:
+				looked <- nil
+				return
+			default:
+			}
+			collection, err := c.Collect(context.Background())
+			if err != nil {
+				looked <- err
+				return
+			}
+			n, err := countOf(collection.Total())
+			if err != nil || n < last || n >= 1000 {
+				looked <- fmt.Errorf("after %d came %d, %w:%s", last, n, err, describe(collection))
+				return
+			}
+			last = n
+		}
+	}()
+	var want int64
+	for round := range scaled(50) {
+		theirs := startTally(t, 2, dir, fmt.Sprint("theirs-", round), "nobody")
+		stats := new(tally)
+		stats.add(100_000)
+		p, err := Publish(PublisherOptions{Dir: dir, Name: fmt.Sprint("mine-", round)}, stats)
+		noErr(t, err)
+		want += 2
+		if round%2 == 0 {
+			checkCount(t, collect(t, c), want) // and so it is seen
+			theirs.kill()
+			noErr(t, p.Close())
+		} else {
+			noErr(t, p.Close())
+			theirs.end(t)
+		}
+	}
+	close(stop)
+	noErr(t, <-looked)
+	checkCount(t, tidied(t, c), want)
+	opts.Owners = nil
+	c.Change(opts)
+	checkCount(t, tidied(t, c), want+int64(scaled(50))*100_000)
+}
+
 // The owner is that of the pipe that is opened, not only of the one that stood
 // there before.
 func TestPipeThatChangesItsOwnerWhileItIsOpened(t *testing.T) {
