@@ -93,7 +93,7 @@ func (s *serving) reload() (file string) {
 		}
 	}
 	if err != nil {
-		s.log.Error("the configuration is not reloaded, what was in force stays so", "error", err)
+		s.keep(err)
 		return ""
 	}
 	for _, f := range apply {
@@ -111,14 +111,24 @@ func (s *serving) reload() (file string) {
 	return next.File
 }
 
+// keep says why another configuration is not in force.
+func (s *serving) keep(err error) {
+	s.log.Error("the configuration is not reloaded, what was in force stays so", "error", err)
+}
+
 // manage says to the service manager how serve fares, and loads the configuration
 // again when asked to or when it has changed, until ctx is done. What it returns
 // ends the rest of that.
 func (s *serving) manage(ctx context.Context, hangups <-chan os.Signal, health func() error) (end func()) {
 	var running sync.WaitGroup
-	reloader := daemon.Reloader{Signals: hangups, Load: s.reload, Blind: func(err error) {
-		s.log.Warn("changes of the configuration are not seen, only SIGHUP loads it again", "error", err)
-	}}
+	reloader := daemon.Reloader{
+		Signals: hangups,
+		Load:    s.reload,
+		Gone:    s.keep,
+		Blind: func(err error) {
+			s.log.Warn("changes of the configuration are not seen, only SIGHUP loads it again", "error", err)
+		},
+	}
 	reloader.Watch(s.current.File)
 	s.tell(daemon.Ready(s.status))
 	running.Go(func() { reloader.Run(ctx) })

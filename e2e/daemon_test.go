@@ -195,8 +195,14 @@ func TestConfigurationIsReloaded(t *testing.T) {
 	says("a restart", d.reloads(t), `changed="[owner aggregate log_level]"`,
 		`level=WARN msg="a change of these takes a restart" keys="[path log_format]"`)
 	is("")
-	d.write(t, "")
+	d.write(t, "# nothing\n")
 	says("as it was", d.reloads(t), `changed=[owner]`)
+	is("4.0")
+	d.write(t, "")
+	waitUntil(t, "it is said that the file is empty", func() bool {
+		text, err := os.ReadFile(d.log)
+		return err == nil && strings.Contains(string(text[d.seen:]), d.file+": it is empty")
+	})
 	is("4.0")
 	d.write(t, "log_level: error\n")
 	d.reloads(t)
@@ -274,7 +280,7 @@ func TestSocketActivation(t *testing.T) {
 	if stats := parseDocument(t, body); stats["a"] != "1" {
 		t.Errorf("got %s", body)
 	}
-	manager.is(`READY=1\nSTATUS=serving http://` + addresses[0] + `/stats`)
+	manager.is(`READY=1\nSTATUS=serving http://` + addresses[0] + `/stats http://` + addresses[1] + `/stats`)
 	resp, err := http.Get("http://" + addresses[1] + "/-/ready")
 	if err != nil {
 		t.Fatal(err)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
@@ -28,6 +29,11 @@ type Reloader struct {
 	// there is none, or no other than before. It is called once at a time.
 	Load func() (file string)
 
+	// Gone is called instead where the file has been deleted or is empty, unless there
+	// was a signal: what it said, such as who may read, stays in force. Whoever means
+	// it says so with a signal, or leaves a comment in the file.
+	Gone func(error)
+
 	// Blind is called if changes of the file can't be seen.
 	Blind func(error)
 
@@ -41,7 +47,8 @@ type Reloader struct {
 // Without it only signals count.
 func (r *Reloader) Watch(file string) {
 	if file != "" {
-		r.file, r.text = file, textOf(file)
+		r.file = file
+		r.text, _ = textOf(file)
 	}
 }
 
@@ -73,16 +80,23 @@ func (r *Reloader) Run(ctx context.Context) {
 			timer.Reset(burstPause)
 		case <-timer.C:
 			r.follow()
-			if r.file != "" && textOf(r.file) != r.text {
+			text, err := textOf(r.file)
+			switch {
+			case r.file == "" || text == r.text:
+				continue
+			case err != nil:
+				r.text = text
+				r.Gone(err)
+			default:
 				r.load()
-				timer.Reset(burstPause) // for what came while nobody watched the new trail
 			}
+			timer.Reset(burstPause) // for what came while nobody watched the new trail
 		}
 	}
 }
 
 func (r *Reloader) load() {
-	r.text = textOf(r.file) // before it is loaded: what changes meanwhile is another change
+	r.text, _ = textOf(r.file) // before it is loaded: what changes meanwhile is another change
 	if file := r.Load(); file != "" && file != r.file {
 		r.Watch(file)
 	}
@@ -141,11 +155,16 @@ func (r *Reloader) close() {
 	}
 }
 
-// textOf returns what is in the file, or why that can't be read.
-func textOf(file string) string {
+// textOf returns what is in the file, and an error if that is nothing.
+func textOf(file string) (string, error) {
 	text, err := os.ReadFile(file)
-	if err != nil {
-		return "error: " + err.Error()
+	if err == nil && len(bytes.TrimSpace(text)) == 0 {
+		err = &fs.PathError{Op: "read", Path: file, Err: errEmpty}
 	}
-	return "text: " + string(text)
+	if err != nil {
+		return "", err
+	}
+	return string(text), nil
 }
+
+var errEmpty = errors.New("it is empty")
