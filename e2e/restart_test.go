@@ -5,7 +5,6 @@ package e2e
 import (
 	"bufio"
 	"bytes"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -60,13 +60,13 @@ const (
 //   - The gauge of a worker that runs is there, once. That of one that is gone isn't,
 //     from the first collection on that began after that. So it is with the labels of
 //     distributions, which are what values in the range of the recorded ones can make.
-//   - serve answers every request while it lives: a connection breaks or is refused
-//     only where it was killed. And it saves its state not only at its start.
+//   - serve answers every request while it lives: a connection breaks only where it was
+//     killed. And it saves its state not only at its start.
 //
-// A request may share a collection that began before it, but none that was there when
-// an answer to an earlier request had come: so what a client saw done before its last
-// request on the same connection, or else before the serve was started, was done
-// before the collection began. No clock is needed for any of this.
+// A request may share a collection that began before it. So now and then all clients
+// wait until no request is under way: what was done by then, or before the serve was
+// started, was done before the collection began that answers a later request. No
+// clock is needed for any of this.
 //
 // In the end everybody is told the same exact numbers, also the counts and sums of
 // distributions, and nothing is left of all of them but the retained file, its lock
@@ -77,14 +77,14 @@ func TestServeIsKilledAgainAndAgain(t *testing.T) {
 	over, workersGone, last := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	for range restartWorkers {
 		workers.Go(func() {
-			for !isClosed(over) {
-				c.runWorker()
+			for !isClosed(over) && c.runWorker() {
 			}
 		})
 	}
 	for range restartClients {
 		clients.Go(func() { c.ask(last) })
 	}
+	t.Cleanup(func() { workers.Wait(); clients.Wait() })
 	go func() { workers.Wait(); close(workersGone) }()
 	long := *restartsFor
 	if testing.Short() {
@@ -105,8 +105,7 @@ func TestServeIsKilledAgainAndAgain(t *testing.T) {
 	}
 	close(last)
 	clients.Wait()
-	t.Logf("serve was killed %d times; %d answers of %d collections were checked; %d workers, of which %d were killed: "+
-		"%d steps, %d of them lost", c.lives-1, c.answers.Load(), c.collections(), c.started.Load(), c.killed(), c.steps(), c.steps()-c.counted)
+	c.report(t)
 	c.checkEnd(t)
 }
 
@@ -122,24 +121,26 @@ type restarts struct {
 	ledger  ledger
 	path    string // of the ledger
 
-	current  atomic.Pointer[life] // set before the serve is started, nil before it is killed
-	lives    int
-	sawSaves bool
+	current    atomic.Pointer[life] // set before the serve is started, nil before it is killed
+	lives      int
+	halfFolded int // killed workers that a dead serve had folded and not removed
+	sawSaves   bool
 
 	started   atomic.Int64 // workers
-	pids      [maxWorkers]atomic.Int64
+	processes [maxWorkers]atomic.Pointer[os.Process]
 	signalled [maxWorkers]atomic.Bool // set before the worker is killed
 	gone      [maxWorkers]atomic.Bool // set when it is no more
 
+	asking     sync.RWMutex // shared by the requests that are under way
 	answers    atomic.Int64
 	complaints atomic.Int64
 
-	mu      sync.Mutex
-	stamps  map[string]bool // of all answers
-	final   *restartAnswer  // the last one
-	counted int64           // steps in it
+	mu     sync.Mutex
+	stamps map[string]bool // of all answers
+	final  *restartAnswer  // the last one
 }
 
+// newRestarts returns it before anything is started.
 func newRestarts(t *testing.T) *restarts {
 	t.Helper()
 	base := memoryDir(t)
@@ -192,43 +193,43 @@ func kindOf(n int) string {
 	return ending
 }
 
-// runWorker starts one and returns when it is gone.
-func (c *restarts) runWorker() {
-	self, err := os.Executable()
-	if err != nil {
-		c.t.Error(err)
-		return
-	}
+// runWorker starts one, returns when it is gone, and tells whether there can be more.
+func (c *restarts) runWorker() bool {
 	n := int(c.started.Add(1)) - 1
-	if n >= maxWorkers {
-		c.t.Error("there are too many workers")
-		return
+	self, err := os.Executable()
+	if err != nil || n >= maxWorkers {
+		c.t.Errorf("worker %d: there can't be more than %d: %v", n, maxWorkers, err)
+		return false
 	}
 	random := rand.New(rand.NewPCG(c.seed, uint64(n+1)))
 	naps, steps := 1+random.IntN(150), 1+random.IntN(10)
-	cmd := exec.CommandContext(c.t.Context(), self, c.path, kindOf(n), strconv.Itoa(n), strconv.Itoa(naps), strconv.Itoa(steps))
+	ctx := c.t.Context()
+	cmd := exec.CommandContext(ctx, self, c.path, kindOf(n), strconv.Itoa(n), strconv.Itoa(naps), strconv.Itoa(steps))
 	cmd.Env = append(os.Environ(), publishVariable+"="+asWorker, pipes.DirVariable+"="+c.dir)
 	var output bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
 		c.t.Error(err)
-		return
+		return false
 	}
-	c.pids[n].Store(int64(cmd.Process.Pid))
+	c.processes[n].Store(cmd.Process)
 	if kindOf(n) == killable {
-		timer := time.AfterFunc(time.Duration(random.Int64N(int64(8*time.Second))), func() { // some have ended by then
-			c.signalled[n].Store(true)
-			_ = cmd.Process.Kill()
-		})
-		defer timer.Stop()
+		moment := time.Duration(random.Int64N(int64(6 * time.Second))) // some have ended by then
+		defer time.AfterFunc(moment, func() { c.killWorker(n) }).Stop()
 	}
 	err = cmd.Wait()
 	if err == nil {
 		c.signalled[n].Store(false) // it came too late
-	} else if !c.signalled[n].Load() && c.t.Context().Err() == nil {
+	} else if !c.signalled[n].Load() && ctx.Err() == nil {
 		c.t.Errorf("worker %d: %v: %s", n, err, &output)
 	}
 	c.gone[n].Store(true)
+	return ctx.Err() == nil
+}
+
+func (c *restarts) killWorker(n int) {
+	c.signalled[n].Store(true)
+	_ = c.processes[n].Load().Kill()
 }
 
 // A moment is what is known of all workers, of each at some time while it was taken.
@@ -251,10 +252,19 @@ func (c *restarts) look() moment {
 // wasKilled tells whether the worker may have lost something by then.
 func (m moment) wasKilled(n int) bool { return kindOf(n) == killable && m[n].signalled }
 
+// isGone tells whether the worker was gone by then.
+func (m moment) isGone(n int) bool { return n < len(m) && m[n].gone }
+
+// ranUntil tells whether the worker ran all the time between the two moments.
+func (m moment) ranUntil(after moment, n int) bool {
+	return n < len(m) && m[n].done > 0 && !after[n].closing && !after[n].signalled
+}
+
 // A life is that of one serve.
 type life struct {
 	*process
-	before moment // it was started
+	number int
+	before atomic.Pointer[moment] // all collections that are to come
 	left   remains
 
 	// What it has said at least, by worker and of all. At its start that is what must
@@ -283,13 +293,15 @@ type remains struct {
 // begin starts a serve. The one before it is dead.
 func (c *restarts) begin(previous *life) *life {
 	c.t.Helper()
-	l := &life{before: c.look()}
+	l, now := new(life), c.look()
+	l.before.Store(&now)
 	if previous != nil {
 		c.inherit(l, previous)
 	}
 	cmd := exec.Command(binary, "serve", "-d", c.dir, "--listen", c.address, "--state-dir", c.state)
 	cmd.Stderr = c.log
 	c.lives++
+	l.number = c.lives
 	c.current.Store(l)
 	l.process = start(c.t, cmd)
 	return l
@@ -311,8 +323,15 @@ func (c *restarts) kill(t *testing.T, l *life) {
 func (c *restarts) inherit(l, previous *life) {
 	c.t.Helper()
 	left := &l.left
-	retained := c.documents(filepath.Join(c.dir, fmt.Sprintf(".retained-%d.typed", os.Geteuid())))
-	for _, doc := range retained {
+	for _, doc := range c.documents(c.retained()) {
+		for _, id := range doc.Folded {
+			paths, _ := filepath.Glob(filepath.Join(c.dir, ".*."+id+".typed"))
+			for _, path := range paths { // a regular file is that of one which ends just now
+				if info, err := os.Lstat(path); err == nil && info.Mode().Type() == os.ModeNamedPipe {
+					c.halfFolded++
+				}
+			}
+		}
 		for _, stat := range doc.Snapshot.Stats {
 			if n, ok := ownNumber(stat.Name); ok {
 				left.folded[n], left.own[n] = true, stat.Value.Int64()
@@ -331,7 +350,7 @@ func (c *restarts) inherit(l, previous *life) {
 			}
 		}
 	}
-	for n := range l.before {
+	for n := range *l.before.Load() {
 		if kindOf(n) == ending {
 			l.own[n].Store(previous.own[n].Load())
 			continue
@@ -354,12 +373,8 @@ func (c *restarts) inherit(l, previous *life) {
 
 // ownNumber returns the worker whose own counter that is, if it may be killed.
 func ownNumber(name string) (n int, ok bool) {
-	number, ok := strings.CutPrefix(name, ownName(killable, 0)[:len(ownName(killable, 0))-1])
-	if !ok {
-		return 0, false
-	}
-	n, err := strconv.Atoi(number)
-	return n, err == nil && 0 <= n && n < maxWorkers
+	n, err := strconv.Atoi(name[strings.LastIndexByte(name, '.')+1:])
+	return n, err == nil && name == ownName(killable, n)
 }
 
 // documents reads a file in the typed format.
@@ -381,56 +396,93 @@ func (c *restarts) documents(path string) []*format.Document {
 	return documents
 }
 
+func (c *restarts) retained() string {
+	return filepath.Join(c.dir, fmt.Sprintf(".retained-%d.typed", os.Geteuid()))
+}
+
 func (c *restarts) stateFiles() []string {
 	paths, _ := filepath.Glob(filepath.Join(c.state, "seen-*"))
 	return paths
 }
 
-// awaitSomeMoment waits for one at which the serve is to be killed.
+// saving returns the files that the killed have left where they save.
+func (c *restarts) saving() []string {
+	paths, _ := filepath.Glob(filepath.Join(c.state, ".tmp-*"))
+	return paths
+}
+
+// awaitSomeMoment waits for one at which the serve is to be killed: any, or one at
+// which it has just begun to fold, or to save its state.
 func (c *restarts) awaitSomeMoment(l *life) {
 	longest := []time.Duration{100 * time.Millisecond, 500 * time.Millisecond, 2 * time.Second}[c.random.IntN(3)]
-	pause := time.Duration(c.random.Int64N(int64(longest)))
 	select {
-	case <-time.After(pause):
+	case <-time.After(c.below(longest)):
 	case <-l.exited:
 		return
 	}
-	watched := ""
 	switch c.random.IntN(3) {
 	case 0:
-		watched = filepath.Join(c.dir, fmt.Sprintf(".retained-%d.typed", os.Geteuid()))
+		c.awaitFold()
 	case 1:
-		watched = c.state // a temporary file is made there, and renamed
-	default:
+		c.awaitChange(func() any { return len(c.saving()) })
+	}
+}
+
+func (c *restarts) below(longest time.Duration) time.Duration {
+	return time.Duration(c.random.Int64N(int64(longest)))
+}
+
+// awaitFold kills a worker and waits until serve is at folding it: it removes the
+// plain pipe, then writes the retained file, and then removes the typed pipe.
+func (c *restarts) awaitFold() {
+	var some []int
+	for n, w := range c.look() {
+		if kindOf(n) == killable && w.done > 0 && !w.closing && !w.signalled {
+			some = append(some, n)
+		}
+	}
+	if len(some) == 0 {
 		return
 	}
-	was, _ := os.Stat(watched)
-	waitFor(time.Second, func() bool {
-		is, err := os.Stat(watched)
-		return err == nil && (was == nil || !is.ModTime().Equal(was.ModTime()))
+	n := some[c.random.IntN(len(some))]
+	c.killWorker(n)
+	plain := filepath.Join(c.dir, fmt.Sprintf("%d.stats", c.processes[n].Load().Pid))
+	c.awaitChange(func() any { return exists(plain) })
+	if c.random.IntN(2) == 0 {
+		return
+	}
+	c.awaitChange(func() any { // nobody else has the lock
+		var file syscall.Stat_t
+		_ = syscall.Stat(c.retained(), &file)
+		return file.Ino
 	})
 }
 
-// awaitSaves waits until a serve has saved its state at its start and once more.
+// awaitChange waits for something that takes microseconds, and so without a pause,
+// but not for long.
+func (c *restarts) awaitChange(look func() any) {
+	for began, first := time.Now(), look(); look() == first && time.Since(began) < time.Second; {
+	}
+}
+
+// awaitSaves waits until a serve has saved its state twice.
 func (c *restarts) awaitSaves(t *testing.T, l *life) {
 	t.Helper()
-	var last time.Time
-	saves := -1 // one is that of the serve before
-	for _, path := range c.stateFiles() {
-		info, err := os.Stat(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		last, saves = info.ModTime(), 0
-	}
-	waitFor(time.Minute, func() bool {
+	savedAt := func() (at time.Time) {
 		for _, path := range c.stateFiles() {
-			if info, err := os.Stat(path); err == nil && !info.ModTime().Equal(last) {
-				last = info.ModTime()
-				saves++
+			if info, err := os.Stat(path); err == nil {
+				at = info.ModTime()
 			}
 		}
-		return saves >= 2 || isClosed(l.exited)
+		return at
+	}
+	saves, last := 0, savedAt()
+	waitFor(time.Minute, func() bool {
+		if at := savedAt(); !at.Equal(last) {
+			last = at
+			saves++
+		}
+		return saves == 2 || isClosed(l.exited)
 	})
 	if saves < 2 {
 		t.Errorf("serve has saved its state %d times in a minute", saves)
@@ -442,24 +494,25 @@ func (c *restarts) awaitSaves(t *testing.T, l *life) {
 // serve, and a few more times on that to the last.
 func (c *restarts) ask(last <-chan struct{}) {
 	const more = 3
-	for asked := 0; asked < more; {
+	for asked := 0; asked < more && c.t.Context().Err() == nil; {
 		conn := c.connect()
 		if conn == nil {
 			time.Sleep(rand.N(10 * time.Millisecond))
 			continue
 		}
-		for before := conn.life.before; asked < more; time.Sleep(rand.N(200 * time.Millisecond)) {
+		for ; asked < more; time.Sleep(rand.N(200 * time.Millisecond)) {
 			if isClosed(last) {
 				asked++
 			}
-			now := c.look()
-			if err := c.askOnce(conn, before); err != nil {
+			if asked > 0 || rand.N(restartClients/2) == 0 {
+				c.settle(conn.life)
+			}
+			if err := c.askOnce(conn); err != nil {
 				if c.current.Load() == conn.life {
 					c.complain("serve lives, and doesn't answer: %v", err)
 				}
 				break
 			}
-			before = now
 		}
 		_ = conn.Close()
 	}
@@ -511,10 +564,19 @@ func (conn *connection) get(path string) ([]byte, error) {
 	return body, err
 }
 
-// askOnce asks for the stats and checks them. Before is a moment before the
-// collection began that answers.
-func (c *restarts) askOnce(conn *connection, before moment) error {
+// settle takes down a moment at which the serve makes no collection.
+func (c *restarts) settle(l *life) {
+	c.asking.Lock()
+	defer c.asking.Unlock()
+	now := c.look()
+	l.before.Store(&now)
+}
+
+// askOnce asks for the stats and checks them.
+func (c *restarts) askOnce(conn *connection) error {
 	l := conn.life
+	c.asking.RLock()
+	before := *l.before.Load()
 	least := make([]int64, len(before))
 	for n := range least {
 		least[n] = l.own[n].Load()
@@ -524,6 +586,7 @@ func (c *restarts) askOnce(conn *connection, before moment) error {
 		leastTotals[i] = l.totals[i].Load()
 	}
 	body, err := conn.get("/stats")
+	c.asking.RUnlock()
 	if err != nil {
 		return err
 	}
@@ -546,10 +609,7 @@ func (c *restarts) askOnce(conn *connection, before moment) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stamps[a.timestamp] = true
-	c.final, c.counted = a, 0
-	for _, steps := range a.own {
-		c.counted += steps
-	}
+	c.final = a
 	return nil
 }
 
@@ -568,210 +628,6 @@ func (c *restarts) complain(message string, args ...any) {
 	if c.complaints.Add(1) <= 20 {
 		c.t.Errorf(message, args...)
 	}
-}
-
-func (c *restarts) checkWorkers(l *life, before, after moment, least []int64, a *restartAnswer) {
-	for n := range a.own {
-		if n >= len(after) {
-			c.complain("worker %d is in an answer, and isn't there", n)
-		}
-	}
-	for n, w := range after {
-		low := int64(0)
-		if n < len(before) {
-			low = least[n]
-			if !after.wasKilled(n) {
-				low = max(low, before[n].done)
-			}
-		}
-		got, ok := a.own[n]
-		if got < low || got > w.begun {
-			c.complain("serve %d: worker %d: %d steps (%v), not %d to %d: before %+v, after %+v, left by the last serve %d, folded %v",
-				l.Process.Pid, n, got, ok, low, w.begun, before.of(n), w, l.left.own[n], l.left.folded[n])
-		}
-		alive, ok := a.alive[n]
-		runs := n < len(before) && before[n].done > 0 && !w.closing && !w.signalled
-		isGone := n < len(before) && before[n].gone
-		if ok && (alive != 1 || isGone) || !ok && runs {
-			c.complain("serve %d: worker %d: its gauge is %d (%v): before %+v, after %+v", l.Process.Pid, n, alive, ok, before.of(n), w)
-		}
-	}
-}
-
-func (m moment) of(n int) any {
-	if n < len(m) {
-		return m[n]
-	}
-	return "nothing"
-}
-
-func (c *restarts) checkSums(l *life, before, after moment, least [sums]int64, a *restartAnswer) {
-	var low, high [sums]int64
-	low[totalKillable] = l.left.retainedTotal
-	for n, w := range after {
-		var done int64
-		if n < len(before) {
-			done = before[n].done
-		}
-		if kindOf(n) == ending {
-			low[totalEnding] += done * totalPerStep
-			low[quartersEnding] += done
-			high[totalEnding] += w.begun * totalPerStep
-			high[quartersEnding] += w.begun
-			continue
-		}
-		high[totalKillable] += w.begun * totalPerStep
-		high[quartersKillable] += w.begun
-		if l.left.folded[n] {
-			continue
-		}
-		if after.wasKilled(n) {
-			done = 0
-		}
-		low[totalKillable] += max(l.left.savedTotal[n], done*totalPerStep)
-	}
-	for i, got := range a.totals {
-		if at := max(low[i], least[i]); got < at || got > high[i] {
-			c.complain("serve %d: sum %d is %d, not %d to %d", l.Process.Pid, i, got, at, high[i])
-		}
-	}
-}
-
-func (c *restarts) checkLabels(before, after moment, a *restartAnswer) {
-	for _, kind := range []string{ending, killable} {
-		var runs, mayRun bool
-		for n, w := range after {
-			if kindOf(n) == kind {
-				runs = runs || n < len(before) && before[n].done > 0 && !w.closing && !w.signalled
-				mayRun = mayRun || n >= len(before) || !before[n].gone
-			}
-		}
-		labels := a.labels[kind]
-		if len(labels) != 0 && !mayRun || runs && len(labels) == 0 {
-			c.complain("%s: the labels are %v", kind, labels)
-		}
-		if len(labels) == 0 {
-			continue
-		}
-		last := 1.0
-		for _, name := range []string{"median", "95th", "99th", "100th"} {
-			v, err := labels[name].Int64()
-			if err != nil || float64(v) < last || v > largestSize {
-				c.complain("%s: the labels are %v", kind, labels)
-			}
-			last = float64(v)
-		}
-		mean, err := labels["mean"].Float64()
-		if err != nil || mean < 1 || mean > last || len(labels) != 5 {
-			c.complain("%s: the labels are %v", kind, labels)
-		}
-	}
-}
-
-// A restartAnswer is a document of /stats.
-type restartAnswer struct {
-	own       map[int]int64 // steps, by worker
-	alive     map[int]int64
-	totals    [sums]int64                       // of quarters, how many
-	labels    map[string]map[string]json.Number // kind -> label -> value
-	timestamp string
-}
-
-func parseRestartAnswer(body []byte) (*restartAnswer, error) {
-	a := &restartAnswer{own: make(map[int]int64), alive: make(map[int]int64), labels: make(map[string]map[string]json.Number)}
-	d := json.NewDecoder(bytes.NewReader(body))
-	d.UseNumber()
-	for _, want := range []json.Token{json.Delim('{'), "stats", json.Delim('{')} {
-		if got, err := d.Token(); err != nil || got != want {
-			return nil, fmt.Errorf("%v, %w, not %v", got, err, want)
-		}
-	}
-	for last := ""; ; {
-		token, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		name, ok := token.(string)
-		if !ok {
-			break // the end of the object
-		}
-		if name <= last {
-			return nil, fmt.Errorf("%s after %s", name, last)
-		}
-		last = name
-		value, err := d.Token()
-		if err != nil {
-			return nil, err
-		}
-		number, ok := value.(json.Number)
-		if !ok {
-			return nil, fmt.Errorf("%s: %v", name, value)
-		}
-		if err := a.add(name, number); err != nil {
-			return nil, fmt.Errorf("%s: %w", name, err)
-		}
-	}
-	if got, err := d.Token(); err != nil || got != "timestamp" {
-		return nil, fmt.Errorf("%v, %w, not a timestamp", got, err)
-	}
-	stamp, err := d.Token()
-	number, ok := stamp.(json.Number)
-	if err != nil || !ok {
-		return nil, fmt.Errorf("the timestamp is %v, %w", stamp, err)
-	}
-	a.timestamp = number.String()
-	if end, err := d.Token(); err != nil || end != json.Delim('}') {
-		return nil, fmt.Errorf("%v, %w, not the end", end, err)
-	}
-	if rest, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("%v after the end", rest)
-	}
-	return a, nil
-}
-
-// add takes in one stat.
-func (a *restartAnswer) add(name string, number json.Number) error {
-	family, rest, _ := strings.Cut(name, ".")
-	kind, of, isOf := strings.Cut(rest, ".")
-	integer, intErr := number.Int64()
-	if family == "alive" {
-		n, err := strconv.Atoi(rest)
-		a.alive[n] = integer
-		return errors.Join(err, intErr)
-	}
-	if kind != ending && kind != killable {
-		return errors.New("nobody has that")
-	}
-	sum := 0
-	if kind == killable {
-		sum = totalKillable - totalEnding
-	}
-	switch {
-	case family == "own" && isOf:
-		n, err := strconv.Atoi(of)
-		if err == nil && kindOf(n) != kind {
-			err = errors.New("nobody has that")
-		}
-		a.own[n] = integer
-		return errors.Join(err, intErr)
-	case family == "size" && isOf:
-		if a.labels[kind] == nil {
-			a.labels[kind] = make(map[string]json.Number)
-		}
-		a.labels[kind][of] = number
-		return nil
-	case family == "total" && !isOf:
-		a.totals[totalEnding+sum] = integer
-		return intErr
-	case family == "quarters" && !isOf:
-		f, err := number.Float64()
-		if intErr == nil || f*4 != float64(int64(f*4)) {
-			err = errors.Join(err, fmt.Errorf("it is %s", number))
-		}
-		a.totals[quartersEnding+sum] = int64(f * 4)
-		return err
-	}
-	return errors.New("nobody has that")
 }
 
 // checkEnd checks what is there when all workers are gone. What the answers say
@@ -823,10 +679,10 @@ func (c *restarts) checkLeftovers(t *testing.T, all moment) {
 	unread := make(map[string]bool) // by pid
 	for n := range all {
 		if _, ok := c.final.own[n]; !ok && all.wasKilled(n) {
-			unread[strconv.FormatInt(c.pids[n].Load(), 10)] = true
+			unread[strconv.Itoa(c.processes[n].Load().Pid)] = true
 		}
 	}
-	h := &herd{dir: c.dir}
+	h, serve := &herd{dir: c.dir}, &service{c.current.Load().process, "http://" + c.address}
 	aged := time.Now().Add(-time.Hour)
 	var left []string
 	waitFor(20*time.Second, func() bool {
@@ -842,15 +698,19 @@ func (c *restarts) checkLeftovers(t *testing.T, all moment) {
 			}
 		}
 		if len(left) > 0 {
-			(&service{url: "http://" + c.address}).get(t, "/stats")
+			serve.get(t, "/stats")
 		}
 		return len(left) == 0
 	})
 	if len(left) > 0 {
 		t.Errorf("left over: %q", left)
 	}
+	for _, path := range c.saving() {
+		_ = os.Chtimes(path, aged, aged)
+	}
+	serve.end(t) // when it saves
 	saved, err := os.ReadDir(c.state)
-	if err != nil || len(saved) != 1 {
+	if err != nil || len(saved) != 1 || len(c.stateFiles()) != 1 {
 		t.Errorf("the state directory has %v, %v", saved, err)
 	}
 }
@@ -864,26 +724,20 @@ func (c *restarts) readLog(t *testing.T) string {
 	return string(text)
 }
 
-func (c *restarts) collections() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return len(c.stamps)
-}
-
-// steps returns how many all workers have begun.
-func (c *restarts) steps() (sum int64) {
-	for _, w := range c.look() {
-		sum += w.begun
-	}
-	return sum
-}
-
-func (c *restarts) killed() (sum int) {
+// report says how much was tried.
+func (c *restarts) report(t *testing.T) {
+	t.Helper()
 	all := c.look()
-	for n := range all {
+	var begun, counted int64
+	killed := 0
+	for n, w := range all {
+		begun += w.begun
+		counted += c.final.own[n]
 		if all.wasKilled(n) {
-			sum++
+			killed++
 		}
 	}
-	return sum
+	t.Logf("serve was killed %d times, and left %d workers folded and not removed", c.lives-1, c.halfFolded)
+	t.Logf("%d answers of %d collections were checked", c.answers.Load(), len(c.stamps))
+	t.Logf("%d workers were there, and %d of them killed; of %d steps %d were lost", len(all), killed, begun, begun-counted)
 }
