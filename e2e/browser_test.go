@@ -173,6 +173,18 @@ func (tab *tab) until(expression string) {
 	}
 }
 
+// picture returns a PNG of what is seen.
+func (tab *tab) picture() []byte {
+	tab.t.Helper()
+	ctx, cancel := tab.soon()
+	defer cancel()
+	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		tab.t.Fatal(err)
+	}
+	return png
+}
+
 // press types keys: text, or those below. The browser itself makes the text of a key,
 // as it does for a person, unless the page has taken the key for itself.
 func (tab *tab) press(keys string) {

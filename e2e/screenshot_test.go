@@ -64,11 +64,13 @@ func TestScreenshot(t *testing.T) {
 		tab.prefer("color-scheme", scheme)
 		tab.open(serve.url + "/" + hash)
 		return func() {
-			ctx, cancel := tab.soon()
-			defer cancel()
-			png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
-			if err != nil {
-				t.Fatal(err)
+			png := tab.picture()
+			if len(png) > 500_000 { // as much as a page of documentation should have
+				tab.do(chromedp.EmulateViewport(width, height, chromedp.EmulateScale(1.5)))
+				tab.until(`devicePixelRatio === 1.5`)
+				asked := tab.asked("/live")
+				waitUntil(t, "it is drawn anew", func() bool { return tab.asked("/live") > asked+1 })
+				png = tab.picture()
 			}
 			if err := os.WriteFile(file, png, 0o644); err != nil {
 				t.Fatal(err)

@@ -71,7 +71,6 @@ func act(role string, random *rand.Rand, t float64, step int) {
 		statvent.IncrBy("shop.search.queries", some(0.9))
 		statvent.Record("shop.search.milliseconds.{0}", math.Round(10*(2+9*random.ExpFloat64()))/10)
 		statvent.Set("shop.queue.indexing", int(3*load*load))
-		statvent.Set("shop.cache.ratio", math.Round(1000*(0.87+0.02*math.Sin(t/31)))/1000)
 		statvent.Set("shop.sessions", int(140*load)+random.IntN(4))
 		statvent.Set("shop.database.connections", 3+int(5*load))
 		return
@@ -83,7 +82,7 @@ func act(role string, random *rand.Rand, t float64, step int) {
 	statvent.IncrBy("mail.bounced", some(0.01))
 	statvent.Set("mail.queue", int(18*load*load*load))
 	if step%40 == 0 {
-		statvent.Incr("mail.smtp.connections")
+		statvent.Set("mail.smtp.connections", 2+int(2*load))
 		statvent.Set("mail.smtp.version", 3)
 	}
 }

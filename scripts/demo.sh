@@ -40,6 +40,7 @@ done
 cat <<END
 Three programs publish in $STATVENT_PIPE_DIR, and these URLs bring them together:
 
+  http://$host:$port/
   http://$host:$port/stats
   http://$host:$port/sources
 

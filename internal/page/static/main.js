@@ -41,7 +41,9 @@ function take(document, missed) {
   statsPath = document.stats_path;
   collections++;
   const moving = view.sort === "value" || view.sort === "rate";
-  if (first) openFromView();
+  // What is open may only be there now, or be of another kind than before.
+  const stat = openStat();
+  if (first || (stat && (!panel || panel.stat !== stat))) openFromView();
   if (first || others || (moving && (collections <= 2 || collections % RESORT === 0))) arrange();
   else table.refresh();
   panel?.update(panel instanceof Sources ? latest : undefined);
@@ -282,11 +284,9 @@ function theme() {
 function repaint() {
   table.refresh();
   if (!(panel instanceof Detail)) return;
-  const { stat } = panel;
-  const kept = history.sources;
+  const { stat, actions } = panel; // its charts have the colours that they were made with
   panel.close();
-  history.sources = kept;
-  panel = new Detail($("panel"), stat, history, { pinned: view.pins.has(stat.id), values: view.values }, panel.actions);
+  panel = new Detail($("panel"), stat, history, { pinned: view.pins.has(stat.id), values: view.values }, actions);
   panel.update();
 }
 

@@ -40,10 +40,10 @@ export class Frame {
     const color = flat ? this.colors.faint : this.colors.accent;
 
     if (band.length === 2) {
-      context.fillStyle = faded(color, 0.16);
+      context.fillStyle = faded(color, 0.2);
       this.#fill(context, band[0], band[1], y);
     } else if (!flat || stat.kind === "counter") {
-      context.fillStyle = faded(color, 0.09);
+      context.fillStyle = faded(color, 0.1);
       this.#fill(context, trace, null, y);
     }
     context.strokeStyle = color;
