@@ -3,8 +3,10 @@
 package e2e
 
 import (
+	"bytes"
 	"context"
 	"fmt"
+	"image/png"
 	"net/url"
 	"slices"
 	"strings"
@@ -160,7 +162,7 @@ func (tab *tab) prefer(feature, value string) {
 // until waits until an expression is true.
 func (tab *tab) until(expression string) {
 	tab.t.Helper()
-	deadline := time.Now().Add(40 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !evaluate[bool](tab, "Boolean("+expression+")") {
 		if time.Now().After(deadline) {
 			tab.t.Fatalf("waited in vain until %s; the page says\n%s\nand on the console: %v", expression, tab.text("document.body.innerText"), tab.errors)
@@ -178,11 +180,20 @@ func (tab *tab) picture() []byte {
 	tab.t.Helper()
 	ctx, cancel := tab.soon()
 	defer cancel()
-	png, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	quick, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		tab.t.Fatal(err)
 	}
-	return png
+	picture, err := png.Decode(bytes.NewReader(quick))
+	if err != nil {
+		tab.t.Fatal(err)
+	}
+	var small bytes.Buffer // the browser is in a hurry
+	encoder := png.Encoder{CompressionLevel: png.BestCompression}
+	if err := encoder.Encode(&small, picture); err != nil {
+		tab.t.Fatal(err)
+	}
+	return small.Bytes()
 }
 
 // press types keys: text, or those below. The browser itself makes the text of a key,
