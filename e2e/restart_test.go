@@ -133,6 +133,7 @@ type restarts struct {
 
 	asking     sync.RWMutex // shared by the requests that are under way
 	answers    atomic.Int64
+	longest    atomic.Int64 // that one took, in nanoseconds
 	complaints atomic.Int64
 
 	mu     sync.Mutex
@@ -491,29 +492,19 @@ func (c *restarts) awaitSaves(t *testing.T, l *life) {
 }
 
 // ask is what a client does: it asks again and again, on one connection to each
-// serve, and a few more times on that to the last.
+// serve, and of the last one it hears a few answers.
 func (c *restarts) ask(last <-chan struct{}) {
-	const more = 3
-	for asked := 0; asked < more && c.t.Context().Err() == nil; {
-		conn := c.connect()
-		if conn == nil {
-			time.Sleep(rand.N(10 * time.Millisecond))
-			continue
+	var conn *connection
+	for heard := 0; heard < 3 && c.t.Context().Err() == nil; time.Sleep(rand.N(200 * time.Millisecond)) {
+		isLast := isClosed(last)
+		if isLast || rand.N(restartClients/2) == 0 {
+			c.settle()
 		}
-		for ; asked < more; time.Sleep(rand.N(200 * time.Millisecond)) {
-			if isClosed(last) {
-				asked++
-			}
-			if asked > 0 || rand.N(restartClients/2) == 0 {
-				c.settle(conn.life)
-			}
-			if err := c.askOnce(conn); err != nil {
-				if c.current.Load() == conn.life {
-					c.complain("serve lives, and doesn't answer: %v", err)
-				}
-				break
-			}
+		if conn = c.askOnce(conn); conn != nil && isLast {
+			heard++
 		}
+	}
+	if conn != nil {
 		_ = conn.Close()
 	}
 }
@@ -564,18 +555,28 @@ func (conn *connection) get(path string) ([]byte, error) {
 	return body, err
 }
 
-// settle takes down a moment at which the serve makes no collection.
-func (c *restarts) settle(l *life) {
+// settle takes down a moment at which no collection is made.
+func (c *restarts) settle() {
 	c.asking.Lock()
 	defer c.asking.Unlock()
-	now := c.look()
-	l.before.Store(&now)
+	if l := c.current.Load(); l != nil {
+		now := c.look()
+		l.before.Store(&now)
+	}
 }
 
-// askOnce asks for the stats and checks them.
-func (c *restarts) askOnce(conn *connection) error {
-	l := conn.life
+// askOnce asks for the stats, and checks them. It returns the connection, a new one
+// if there was none, and nil if nobody answers.
+func (c *restarts) askOnce(conn *connection) *connection {
 	c.asking.RLock()
+	if conn == nil {
+		// Not before: serve waits for a first request, but not for long.
+		if conn = c.connect(); conn == nil {
+			c.asking.RUnlock()
+			return nil
+		}
+	}
+	l := conn.life
 	before := *l.before.Load()
 	least := make([]int64, len(before))
 	for n := range least {
@@ -585,17 +586,24 @@ func (c *restarts) askOnce(conn *connection) error {
 	for i := range leastTotals {
 		leastTotals[i] = l.totals[i].Load()
 	}
+	began := time.Now()
 	body, err := conn.get("/stats")
+	took := time.Since(began)
 	c.asking.RUnlock()
 	if err != nil {
-		return err
+		if c.current.Load() == l {
+			c.complain("serve %d lives, and doesn't answer, after %v: %v", l.number, took, err)
+		}
+		_ = conn.Close()
+		return nil
 	}
+	raise(&c.longest, int64(took))
 	after := c.look()
 	c.answers.Add(1)
 	a, err := parseRestartAnswer(body)
 	if err != nil {
 		c.complain("%v in %s", err, body)
-		return nil
+		return conn
 	}
 	c.checkWorkers(l, before, after, least, a)
 	c.checkSums(l, before, after, leastTotals, a)
@@ -610,7 +618,7 @@ func (c *restarts) askOnce(conn *connection) error {
 	defer c.mu.Unlock()
 	c.stamps[a.timestamp] = true
 	c.final = a
-	return nil
+	return conn
 }
 
 func raise(v *atomic.Int64, to int64) {
@@ -667,8 +675,11 @@ func (c *restarts) checkEnd(t *testing.T) {
 		}
 	}
 	c.checkLeftovers(t, all)
-	if log := c.readLog(t); strings.Contains(log, "level=ERROR") || strings.Contains(log, "panic") || strings.Contains(log, "fatal error") {
-		t.Errorf("serve has logged errors:\n%s", log)
+	for line := range strings.Lines(c.readLog(t)) {
+		// The plain pipe of one that was killed may be there for a moment longer.
+		if !strings.Contains(line, "level=INFO") && !strings.Contains(line, "error=\"its process is gone") {
+			c.complain("serve has logged %s", line)
+		}
 	}
 }
 
@@ -738,6 +749,6 @@ func (c *restarts) report(t *testing.T) {
 		}
 	}
 	t.Logf("serve was killed %d times, and left %d workers folded and not removed", c.lives-1, c.halfFolded)
-	t.Logf("%d answers of %d collections were checked", c.answers.Load(), len(c.stamps))
+	t.Logf("%d answers of %d collections were checked; one took %v", c.answers.Load(), len(c.stamps), time.Duration(c.longest.Load()))
 	t.Logf("%d workers were there, and %d of them killed; of %d steps %d were lost", len(all), killed, begun, begun-counted)
 }
