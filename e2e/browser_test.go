@@ -3,10 +3,8 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"fmt"
-	"image/png"
 	"net/url"
 	"slices"
 	"strings"
@@ -180,20 +178,11 @@ func (tab *tab) picture() []byte {
 	tab.t.Helper()
 	ctx, cancel := tab.soon()
 	defer cancel()
-	quick, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
+	picture, err := chromedp.Run(ctx, chromedp.CaptureScreenshot())
 	if err != nil {
 		tab.t.Fatal(err)
 	}
-	picture, err := png.Decode(bytes.NewReader(quick))
-	if err != nil {
-		tab.t.Fatal(err)
-	}
-	var small bytes.Buffer // the browser is in a hurry
-	encoder := png.Encoder{CompressionLevel: png.BestCompression}
-	if err := encoder.Encode(&small, picture); err != nil {
-		tab.t.Fatal(err)
-	}
-	return small.Bytes()
+	return picture
 }
 
 // press types keys: text, or those below. The browser itself makes the text of a key,
