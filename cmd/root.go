@@ -92,7 +92,7 @@ over the variable, the variable over the file.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done in part: some sources could
 not be read, or some lines could not be stored (the others were printed, or stored).`,
-		Example: `  statvent serve           # all processes together at http://127.0.0.1:7828/stats
+		Example: `  statvent serve           # all processes together at http://127.0.0.1:7828/
   statvent list            # who publishes
   statvent watch 'app.*'   # live, with rates
   statvent cat 3435        # one process

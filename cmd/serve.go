@@ -25,12 +25,16 @@ func newServe(a *app) *cobra.Command {
 	var check bool
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve the stats of all processes together as JSON",
-		Long: `serve answers GET /stats with the stats of all processes of the host together:
-{"stats": {NAME: NUMBER, ...}, "timestamp": SECONDS}. Nothing is read before
-somebody asks. /stats?match=GLOB gives the stats whose name matches, /sources
-what 'statvent list -o json' prints, /sources?stats=1 with the values of each;
-/-/healthy and /-/ready answer 200 while it runs.
+		Short: "Serve the stats of all processes together: a page, JSON, Prometheus",
+		Long: `serve answers for all processes of the host together. Nothing is read before
+somebody asks.
+
+  /          a live page for a browser
+  /stats     {"stats": {NAME: NUMBER, ...}, "timestamp": SECONDS}; with
+             ?match=GLOB the stats whose name matches
+  /metrics   the same for Prometheus
+  /sources   what 'statvent list -o json' prints; with ?stats=1 the values of each
+  /-/healthy, /-/ready   200 while it runs
 
 The counters of processes that are gone go on in the user's retained file, and
 their pipes are removed. What was seen last of each process is saved, for the
@@ -127,8 +131,8 @@ func (a *app) serve(ctx context.Context, load func() (*config.Config, error)) er
 	defer collector.Close()
 	urls := make([]string, len(listeners))
 	for i, l := range listeners {
-		urls[i] = listen.URL(l, scheme, a.config.Path)
-		log.Info("serving", "url", urls[i], "pipe_dir", a.config.PipeDir)
+		urls[i] = listen.URL(l, scheme, "/")
+		log.Info("serving", "url", urls[i], "stats", a.config.Path, "pipe_dir", a.config.PipeDir)
 	}
 	server := server.New(server.Options{
 		Version:   version(),

@@ -94,8 +94,8 @@ func startDaemon(t *testing.T, dir, config string, env ...string) *daemon {
 	}
 	cmd.Stderr, d.log = stderr, stderr.Name()
 	d.service = &service{process: start(t, cmd)}
-	ready := d.manager.is(`READY=1\nSTATUS=serving http://127\.0\.0\.1:[0-9]+/stats`)
-	_, address, _ := strings.Cut(strings.TrimSuffix(ready, "/stats"), "http://")
+	ready := d.manager.is(`READY=1\nSTATUS=serving http://127\.0\.0\.1:[0-9]+/`)
+	_, address, _ := strings.Cut(strings.TrimSuffix(ready, "/"), "http://")
 	d.url = "http://" + address
 	return d
 }
@@ -280,7 +280,7 @@ func TestSocketActivation(t *testing.T) {
 	if stats := parseDocument(t, body); stats["a"] != "1" {
 		t.Errorf("got %s", body)
 	}
-	manager.is(`READY=1\nSTATUS=serving http://` + addresses[0] + `/stats http://` + addresses[1] + `/stats`)
+	manager.is(`READY=1\nSTATUS=serving http://` + addresses[0] + `/ http://` + addresses[1] + `/`)
 	resp, err := http.Get("http://" + addresses[1] + "/-/ready")
 	if err != nil {
 		t.Fatal(err)

@@ -40,7 +40,7 @@ func TestServeAtSeveralAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	second := regexp.MustCompile(`url=(http://127.0.0.2:\d+)/stats`).FindSubmatch(text)
+	second := regexp.MustCompile(`url=(http://127.0.0.2:\d+)/ `).FindSubmatch(text)
 	if second == nil || !strings.Contains(string(text), "url=unix:"+socket) {
 		t.Fatalf("the log doesn't say all addresses:\n%s", text)
 	}
