@@ -302,8 +302,8 @@ func startServeAs(t *testing.T, uid int, caps []uintptr, dir, state string) *ser
 	become(cmd, uid)
 	cmd.SysProcAttr.AmbientCaps = caps
 	s := &service{process: start(t, cmd)}
-	ready := manager.is(`READY=1\nSTATUS=serving http://[^/]+/stats`)
-	_, address, _ := strings.Cut(strings.TrimSuffix(ready, "/stats"), "http://")
+	ready := manager.is(`READY=1\nSTATUS=serving http://[^/]+/`)
+	_, address, _ := strings.Cut(strings.TrimSuffix(ready, "/"), "http://")
 	s.url = "http://" + address
 	return s
 }

@@ -73,17 +73,15 @@ func (s *Server) live(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	document, err := answer.live.of(answer, s.opts.Path)
-	if err != nil {
-		fail(w, r, http.StatusInternalServerError, err.Error())
+	document, err := answer.live.get(func() ([]byte, error) { return appendLive(nil, answer, s.opts.Path) })
+	if err != nil || !query.Has("stat") {
+		writeShared(w, r, jsonType, document, err)
 		return
 	}
-	if query.Has("stat") {
-		// Nobody shares this one.
+	s.writeAlone(w, r, func() []byte {
 		text := append(bytes.TrimSuffix(slices.Clone(document.plain), []byte("}\n")), `,"detail":`...)
-		document = &body{plain: append(appendDetail(text, answer, query.Get("stat")), "}\n"...)}
-	}
-	write(w, r, http.StatusOK, jsonType, document)
+		return append(appendDetail(text, answer, query.Get("stat")), "}\n"...)
+	})
 }
 
 // parseTimestamp reads the Unix time of an answer, to the millisecond; none is 0.
@@ -141,18 +139,6 @@ func (s *Server) latestOrNext(after int64) (*answer, time.Duration, <-chan singl
 	default:
 		return latest, 0, nil
 	}
-}
-
-// A liveDocument is the document of an answer, made when it is asked for, once.
-type liveDocument struct {
-	once sync.Once
-	body body
-	err  error
-}
-
-func (d *liveDocument) of(a *answer, path string) (*body, error) {
-	d.once.Do(func() { d.body.plain, d.err = appendLive(nil, a, path) })
-	return &d.body, d.err
 }
 
 // appendLive appends the document, without a detail.

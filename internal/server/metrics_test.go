@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/statvent/statvent/pkg/format"
 	"github.com/statvent/statvent/pkg/pipes"
@@ -49,6 +50,7 @@ func TestMetrics(t *testing.T) {
 		c := collection(format.Stat{Name: "app.requests", Kind: format.Counter, Value: format.Int(42)})
 		c.Sources = append(c.Sources, pipes.Source{Name: "x", State: pipes.Failed, Err: errors.New("it is broken")})
 		c.Sources[0].Snapshot.Skipped = 2
+		c.Took = time.Millisecond
 		c.Folded, c.Troubles, c.PassedOver = 5, []error{errors.New("no")}, []pipes.PassedOver{{Name: "a"}, {Name: "b"}}
 		return c, nil
 	})

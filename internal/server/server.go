@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -20,7 +19,6 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"github.com/statvent/statvent/internal/glob"
-	"github.com/statvent/statvent/internal/host"
 	"github.com/statvent/statvent/internal/page"
 	"github.com/statvent/statvent/internal/webconfig"
 	"github.com/statvent/statvent/pkg/format"
@@ -59,6 +57,7 @@ type Server struct {
 	latest  latest
 	metrics *metrics
 	pace    pace
+	alone   chan struct{} // see writeAlone
 
 	hosts       *hosts
 	connections *connections
@@ -79,6 +78,7 @@ func New(opts Options) *Server {
 		opts:        opts,
 		history:     newHistory(opts.Log, opts.PipeDir),
 		metrics:     newMetrics(opts.Version),
+		alone:       make(chan struct{}, maxAlone),
 		hosts:       newHosts(opts.Log, opts.AllowedHosts),
 		connections: newConnections(opts.Log, cmp.Or(opts.MaxConnections, DefaultMaxConnections)),
 		ctx:         ctx,
@@ -233,11 +233,14 @@ func (s *Server) stats(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	document := &answer.json
 	if len(patterns) > 0 {
-		document = &body{plain: format.AppendJSON(nil, answer.total.Flatten().Filter(match), answer.collection.Time)}
+		s.writeAlone(w, r, func() []byte {
+			return format.AppendJSON(nil, answer.values().Filter(match), answer.collection.Time)
+		})
+		return
 	}
-	write(w, r, http.StatusOK, jsonType, document)
+	document, err := answer.stats()
+	writeShared(w, r, jsonType, document, err)
 }
 
 // sources serves what `statvent list -o json` prints; with ?stats=1 the values of
@@ -248,24 +251,8 @@ func (s *Server) sources(w http.ResponseWriter, r *http.Request) {
 		fail(w, r, http.StatusServiceUnavailable, err.Error())
 		return
 	}
-	report := host.Describe(answer.collection, answer.total)
-	if r.URL.Query().Get("stats") == "1" {
-		report.AddValues(answer.collection)
-	}
-	text, err := json.Marshal(report)
-	if err != nil {
-		fail(w, r, http.StatusInternalServerError, err.Error())
-		return
-	}
-	writeJSON(w, r, http.StatusOK, append(text, '\n'))
-}
-
-// An answer is a collection and what is made of it once for all who share it.
-type answer struct {
-	collection *pipes.Collection
-	total      *format.Snapshot
-	json       body
-	live       liveDocument
+	document, err := answer.sources(r.URL.Query().Get("stats") == "1")
+	writeShared(w, r, jsonType, document, err)
 }
 
 // collect returns an answer that isn't older than the request's arrival, but
@@ -288,7 +275,7 @@ func (s *Server) begin() <-chan singleflight.Result {
 		total := collection.Total()
 		s.history.note(collection, total, nil)
 		s.metrics.note(collection)
-		a := &answer{collection: collection, total: total, json: body{plain: format.AppendJSON(nil, total, collection.Time)}}
+		a := &answer{collection: collection, total: total, own: s.metrics.snapshot(collection, total)}
 		s.latest.keep(a)
 		return a, nil
 	})

@@ -36,16 +36,28 @@ func (b *body) compressed() []byte {
 // packet is sent as soon.
 const compressFrom = 1400
 
-// write answers with a body, compressed if that pays and the request takes it.
+// encoded returns the body as the request gets it, compressed if that pays and it
+// takes that, and the name of its encoding.
+func (b *body) encoded(r *http.Request) (text []byte, encoding string) {
+	if len(b.plain) >= compressFrom && takesGzip(r) {
+		return b.compressed(), "gzip"
+	}
+	return b.plain, ""
+}
+
+// write answers with a body.
 func write(w http.ResponseWriter, r *http.Request, status int, contentType string, b *body) {
+	text, encoding := b.encoded(r)
+	send(w, status, contentType, text, encoding)
+}
+
+func send(w http.ResponseWriter, status int, contentType string, text []byte, encoding string) {
 	header := w.Header()
 	header.Set("Content-Type", contentType)
 	header.Set("Cache-Control", "no-store")
 	header.Add("Vary", "Accept-Encoding")
-	text := b.plain
-	if len(text) >= compressFrom && takesGzip(r) {
-		header.Set("Content-Encoding", "gzip")
-		text = b.compressed()
+	if encoding != "" {
+		header.Set("Content-Encoding", encoding)
 	}
 	header.Set("Content-Length", strconv.Itoa(len(text))) // for HEAD as well
 	w.WriteHeader(status)
