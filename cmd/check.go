@@ -18,7 +18,7 @@ import (
 // checkServe says what serve can't go by in a configuration that is one.
 func checkServe(c *config.Config) error {
 	if err := server.CheckPath(c.Path); err != nil {
-		return fmt.Errorf("%s: %w", config.Path, err)
+		return fmt.Errorf("%s: %w", c.Origin(config.Path), err)
 	}
 	_, err := c.OwnerIDs()
 	return err
@@ -31,19 +31,19 @@ func checkUnused(c *config.Config) error {
 	}
 	for _, address := range c.Listen {
 		if err := checkAddress(address); err != nil {
-			return fmt.Errorf("%s: %w", config.Listen, err)
+			return fmt.Errorf("%s: %w", c.Origin(config.Listen), err)
 		}
 	}
 	if len(c.Listen) == 0 {
-		return fmt.Errorf("%s: no address is named", config.Listen)
+		return fmt.Errorf("%s: no address is named", c.Origin(config.Listen))
 	}
 	if c.Pprof != "" {
 		if err := checkAddress(c.Pprof); err != nil {
-			return fmt.Errorf("%s: %w", config.Pprof, err)
+			return fmt.Errorf("%s: %w", c.Origin(config.Pprof), err)
 		}
 	}
 	if err := webconfig.Check(c.WebConfig); err != nil {
-		return fmt.Errorf("%s: %w", config.WebConfig, err)
+		return fmt.Errorf("%s: %w", c.Origin(config.WebConfig), err)
 	}
 	return nil
 }

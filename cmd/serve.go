@@ -53,7 +53,7 @@ A service manager that passes sockets in ($LISTEN_FDS) has it serve there instea
 at --listen, and is told how it fares ($NOTIFY_SOCKET, $WATCHDOG_USEC).`,
 		Example: `  statvent serve
   statvent serve --listen 127.0.0.1:8000 --listen unix:/run/statvent/statvent.sock
-  statvent serve --listen :7828 --allowed-hosts stats.example.org --web-config web.yml
+  statvent serve --listen :7828 --allowed-hosts stats.example.org --web-config web.yaml
   curl -s 'http://127.0.0.1:7828/stats?match=app.*'`,
 		Args: arguments(noArguments),
 		RunE: func(cmd *cobra.Command, _ []string) error {

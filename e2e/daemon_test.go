@@ -187,7 +187,7 @@ func TestConfigurationIsReloaded(t *testing.T) {
 	d.write(t, "owner: no.body\n")
 	says("an unknown owner", d.reloads(t), "level=ERROR", "owner in "+d.file, "no.body")
 	d.write(t, "path: x\n")
-	says("a wrong path", d.reloads(t), "level=ERROR", "path: ")
+	says("a wrong path", d.reloads(t), "level=ERROR", "path in ")
 	is("2.5")
 
 	// The option that serve was started with wins, as it did then.

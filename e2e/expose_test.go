@@ -132,12 +132,31 @@ func (e *exposed) answersOthers(t *testing.T, within time.Duration, meanwhile st
 // rss returns the resident memory of a process in bytes.
 func rss(t *testing.T, pid int) int {
 	t.Helper()
+	return memory(t, pid, "VmRSS:")
+}
+
+// peak returns the most memory that a process has had since forgetPeak.
+func peak(t *testing.T, pid int) int {
+	t.Helper()
+	return memory(t, pid, "VmHWM:")
+}
+
+func forgetPeak(t *testing.T, pid int) {
+	t.Helper()
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// memory returns a line of a process' status, in bytes.
+func memory(t *testing.T, pid int, line string) int {
+	t.Helper()
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for line := range strings.Lines(string(text)) {
-		if value, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+	for text := range strings.Lines(string(text)) {
+		if value, ok := strings.CutPrefix(text, line); ok {
 			kib, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(value), " kB"))
 			if err != nil {
 				t.Fatal(err)
@@ -145,7 +164,7 @@ func rss(t *testing.T, pid int) int {
 			return kib << 10
 		}
 	}
-	t.Fatal("no VmRSS")
+	t.Fatal("there is no " + line)
 	return 0
 }
 

@@ -50,11 +50,15 @@ type Config struct {
 	Aggregate func(name string) format.Aggregate
 	rules     string // of which Aggregate is made
 
-	ownersFrom string // where Owners were found, for errors; empty if there are none
+	origins map[string]string // where the value of each key was found
 
 	// File is the configuration file that was read; empty if there is none.
 	File string
 }
+
+// Origin says where the value of a key was found, for errors: "--listen", "listen in
+// FILE", or the key alone where nobody has said anything.
+func (c *Config) Origin(key string) string { return cmp.Or(c.origins[key], key) }
 
 // Names of the keys. A key's environment variable is its name in capitals with
 // STATVENT_ before it; its flag has dashes for underscores.
@@ -181,8 +185,8 @@ func readFile(file string) (string, map[string]any, error) {
 		if err != nil {
 			return "", nil, fmt.Errorf("the configuration file can't be read: %w", err)
 		}
-		var settings map[string]any
-		if err := yaml.Unmarshal(text, &settings); err != nil {
+		settings, err := parseSettings(text)
+		if err != nil {
 			return "", nil, fmt.Errorf("the configuration file %s is malformed: %w", candidate, err)
 		}
 		if err := checkSettings(settings, candidate); err != nil {
@@ -191,6 +195,27 @@ func readFile(file string) (string, map[string]any, error) {
 		return candidate, settings, nil
 	}
 	return "", nil, nil
+}
+
+// parseSettings reads a file. A mode is its text: 0660 is a number to YAML, and so
+// is 660, which is another one.
+func parseSettings(text []byte) (map[string]any, error) {
+	var nodes map[string]yaml.Node
+	if err := yaml.Unmarshal(text, &nodes); err != nil {
+		return nil, err
+	}
+	settings := make(map[string]any, len(nodes))
+	for key, node := range nodes {
+		var value any
+		if err := node.Decode(&value); err != nil {
+			return nil, err
+		}
+		if strings.EqualFold(key, SocketMode) && node.Kind == yaml.ScalarNode {
+			value = node.Value
+		}
+		settings[key] = value
+	}
+	return settings, nil
 }
 
 // checkSettings says what of a file is not a key, or not a value that a key can
@@ -288,12 +313,13 @@ func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
 		LogFormat:    oneOf(LogFormat, "text", "json"),
 		Interval:     duration(Interval),
 		StateDir:     cmp.Or(v.GetString(StateDir), defaultStateDir()),
+		origins:      make(map[string]string, len(keys)),
 	}
-	if len(c.Owners) > 0 {
-		c.ownersFrom = origin(Owner)
+	for _, k := range keys {
+		c.origins[k.name] = origin(k.name)
 	}
 	var err error
-	if c.SocketMode, err = parseMode(v.Get(SocketMode)); err != nil {
+	if c.SocketMode, err = parseMode(v.GetString(SocketMode)); err != nil {
 		fail(SocketMode, "%w", err)
 	}
 	if c.MaxConnections, err = strconv.Atoi(v.GetString(MaxConnections)); err != nil || c.MaxConnections < 1 {
@@ -312,16 +338,11 @@ func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
 	return c, nil
 }
 
-// parseMode reads the mode of a file. In a file of YAML it is a number already,
-// unless it is quoted.
-func parseMode(value any) (fs.FileMode, error) {
-	mode, ok := value.(int)
-	if !ok {
-		octal, err := strconv.ParseUint(fmt.Sprint(value), 8, 31)
-		mode, ok = int(octal), err == nil
-	}
-	if !ok || mode < 0 || mode > 0o777 {
-		return 0, fmt.Errorf("%q is not a mode, such as 0660", fmt.Sprint(value))
+// parseMode reads the mode of a file, in octal.
+func parseMode(text string) (fs.FileMode, error) {
+	mode, err := strconv.ParseUint(strings.TrimPrefix(text, "0o"), 8, 32)
+	if err != nil || mode > 0o777 {
+		return 0, fmt.Errorf("%q is not a mode, such as 0660", text)
 	}
 	return fs.FileMode(mode), nil
 }

@@ -199,7 +199,7 @@ var inheritedFiles sync.Map // uint64 -> *os.File
 // withOwner says in words whose a source is that is left out.
 func withOwner(err error) error {
 	if others := new(pipes.OwnerError); errors.As(err, &others) {
-		return fmt.Errorf("it belongs to %s, whose sources are left out: --owner", host.UserName(others.UID))
+		return fmt.Errorf("it belongs to %s, whose sources are left out: owner names others", host.UserName(others.UID))
 	}
 	return err
 }

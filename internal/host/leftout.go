@@ -36,7 +36,7 @@ func (r *Report) LeftOutText() string {
 	}
 	text += said[len(said)-1]
 	if len(users) == 1 && users[0].Sources == 1 {
-		return text + " is left out: --owner"
+		return text + " is left out: owner names others"
 	}
-	return text + " are left out: --owner"
+	return text + " are left out: owner names others"
 }

@@ -17,14 +17,14 @@ func TestLeftOutText(t *testing.T) {
 		}
 	}
 	is("")
-	is("1 source of alice is left out: --owner", LeftOut{"alice", 1})
-	is("2 sources of alice are left out: --owner", LeftOut{"alice", 2})
-	is("1 source of alice and 1 of root are left out: --owner", LeftOut{"alice", 1}, LeftOut{"root", 1})
-	is("3 sources of alice and 1 of root are left out: --owner", LeftOut{"root", 1}, LeftOut{"alice", 3})
-	is("3 sources of c, 2 of b and 1 of a are left out: --owner", LeftOut{"a", 1}, LeftOut{"b", 2}, LeftOut{"c", 3})
-	is("9 sources of e, 4 of d, 3 of c and 1 of 1 other are left out: --owner",
+	is("1 source of alice is left out: owner names others", LeftOut{"alice", 1})
+	is("2 sources of alice are left out: owner names others", LeftOut{"alice", 2})
+	is("1 source of alice and 1 of root are left out: owner names others", LeftOut{"alice", 1}, LeftOut{"root", 1})
+	is("3 sources of alice and 1 of root are left out: owner names others", LeftOut{"root", 1}, LeftOut{"alice", 3})
+	is("3 sources of c, 2 of b and 1 of a are left out: owner names others", LeftOut{"a", 1}, LeftOut{"b", 2}, LeftOut{"c", 3})
+	is("9 sources of e, 4 of d, 3 of c and 1 of 1 other are left out: owner names others",
 		LeftOut{"b", 1}, LeftOut{"c", 3}, LeftOut{"d", 4}, LeftOut{"e", 9})
-	is("9 sources of e, 4 of d, 3 of c and 2 of 2 others are left out: --owner",
+	is("9 sources of e, 4 of d, 3 of c and 2 of 2 others are left out: owner names others",
 		LeftOut{"a", 1}, LeftOut{"b", 1}, LeftOut{"c", 3}, LeftOut{"d", 4}, LeftOut{"e", 9})
 }
 

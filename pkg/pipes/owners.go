@@ -97,9 +97,11 @@ func (c *Collector) Change(opts CollectorOptions) {
 		if s.pipe.id == (fileID{}) || c.owners().have(s.pipe.uid) {
 			continue
 		}
-		// It may count again one day, and have been killed by then.
+		// It may count again one day, and have been killed by then; this collector may
+		// end before the next collection.
 		if s.isTyped() && s.last != nil {
 			c.keep(s.id, lastSeen{s.last.snapshot.Lasting(), s.last.at})
+			c.leftOut[name] = Source{Name: s.stem, ID: s.id, UID: s.pipe.uid}
 		}
 		c.forget(name)
 	}

@@ -306,6 +306,23 @@ func TestChange(t *testing.T) {
 	}
 }
 
+// What was seen of those who don't count any more is saved also by a collector that
+// ends before another collection.
+func TestCloseAfterChange(t *testing.T) {
+	needsRoot(t, "it takes two users")
+	noLeaks(t)
+	opts := CollectorOptions{Dir: worldDir(t), Deadline: patience, Tidy: true, StateDir: t.TempDir()}
+	c := newCollector(t, opts)
+	h := startTally(t, 4, opts.Dir, "theirs", "nobody")
+	checkCount(t, tidied(t, c), 4)
+	h.kill()
+	all := opts
+	opts.Owners = []int{0}
+	c.Change(opts)
+	c.Close()
+	checkCount(t, tidied(t, newCollector(t, all)), 4)
+}
+
 // A recorder that lives and has lost its pipe is another's as well.
 func TestChangeLeavesOutWhoHasNoPipe(t *testing.T) {
 	needsRoot(t, "it takes two users")
