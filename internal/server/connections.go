@@ -15,7 +15,8 @@ import (
 // connections are those that are open, a bounded number of them. When one comes
 // that is too many, the one that has had nothing to do for the longest is closed:
 // it may be on its way to send a request, or wait for the next, or never mean to.
-// So whoever opens many closes his own, and locks out nobody.
+// So whoever opens many closes his own, unless he opens as many as there may be
+// in the time that another takes to send a request.
 type connections struct {
 	log *slog.Logger
 
@@ -23,10 +24,13 @@ type connections struct {
 	max     int
 	idle    list.List // those without a whole request, the one for the longest first
 	busy    list.List // those with one, the same
-	held    int       // bytes that those in idle have sent
+	held    int       // bytes beyond freeHeld that those in idle have sent
 	sending int       // bytes of answers that are being sent
 	senders int       // connections that they are sent to
-	said    time.Time // when it was logged that all are busy
+
+	// when it was logged
+	saidBusy time.Time // that all are busy
+	saidHeld time.Time // that headers take too much
 }
 
 // A connection is one of them.
@@ -60,10 +64,16 @@ const (
 	minSend    = time.Second
 )
 
-// maxHeld bounds the bytes of headers that have begun and don't end, in all
-// connections together. One that is read takes up to twenty times its size, and
-// one that is whole is answered at once.
-const maxHeld = 128 << 10
+// Headers that have begun and don't end take up to twenty times their size, and so
+// do handshakes that don't; those that are whole are answered at once. A usual one
+// has less than freeHeld bytes, which each connection may take: 512 of them with as
+// much in the shortest lines make the process 50 MB larger. What goes beyond that is
+// bounded by maxHeld for all together, and the largest is closed. So nobody can have
+// a usual one closed.
+const (
+	freeHeld = 3 << 10
+	maxHeld  = 64 << 10
+)
 
 func newConnections(log *slog.Logger, most int) *connections {
 	return &connections{log: log, max: most}
@@ -99,8 +109,8 @@ func (m *connections) add(conn net.Conn, now time.Time) *connection {
 	if m.idle.Len()+m.busy.Len() >= m.max {
 		if victim = m.victim(now); victim == nil {
 			defer m.mu.Unlock()
-			if now.Sub(m.said) > time.Minute {
-				m.said = now
+			if now.Sub(m.saidBusy) > time.Minute {
+				m.saidBusy = now
 				m.log.Warn("connections are refused: all have a request that is being answered", "max_connections", m.max)
 			}
 			return nil
@@ -155,7 +165,7 @@ func (c *connection) move(to *list.List, now time.Time) {
 	if c.in != nil {
 		c.in.Remove(c.place)
 	}
-	c.all.held -= c.held
+	c.all.held -= c.excess()
 	c.held = 0
 	if to == nil {
 		c.sends(-c.sending)
@@ -211,32 +221,49 @@ func (c *connection) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// excess returns how many of the bytes that it has sent count. all.mu is held.
+func (c *connection) excess() int { return max(0, c.held-freeHeld) }
+
 // hold notes that a connection has sent so much. If that is too much, those are
-// closed that have been at it for the longest.
+// closed that have sent the most.
 func (m *connections) hold(c *connection, n int) {
+	now := time.Now()
 	m.mu.Lock()
 	if c.in != &m.idle {
 		m.mu.Unlock()
 		return
 	}
 	if c.held == 0 {
-		c.move(&m.idle, time.Now()) // it begins a request, once
+		c.move(&m.idle, now) // it begins a request, once
 	}
+	m.held -= c.excess()
 	c.held += n
-	m.held += n
+	m.held += c.excess()
 	var victims []*connection
-	for e := m.idle.Front(); e != nil && m.held > maxHeld; {
-		victim := e.Value.(*connection)
-		e = e.Next()
-		if victim.held > 0 {
-			victim.move(nil, time.Time{})
-			victims = append(victims, victim)
-		}
+	for m.held > maxHeld {
+		victim := m.largest()
+		victim.move(nil, now)
+		victims = append(victims, victim)
+	}
+	if len(victims) > 0 && now.Sub(m.saidHeld) > time.Minute {
+		m.saidHeld = now
+		m.log.Warn("connections are closed: headers that don't end take too much memory", "max_bytes", maxHeld)
 	}
 	m.mu.Unlock()
 	for _, victim := range victims {
 		_ = victim.Conn.Close()
 	}
+}
+
+// largest returns that of idle which has sent the most. m.mu is held.
+func (m *connections) largest() *connection {
+	var largest *connection
+	for e := m.idle.Front(); e != nil; e = e.Next() {
+		if c := e.Value.(*connection); largest == nil || c.held > largest.held {
+			largest = c
+		}
+	}
+	return largest
 }
 
 func (c *connection) Write(p []byte) (int, error) {

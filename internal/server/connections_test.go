@@ -2,6 +2,7 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -309,8 +310,8 @@ func TestHandshakesCount(t *testing.T) {
 	counts(t, s, 2, 0)
 }
 
-// Headers that don't end take memory: those that have been at it the longest go,
-// and those that wait for their next request stay.
+// Headers that don't end take memory: the largest go, of those that are as large the
+// oldest, and those that wait for their next request stay.
 func TestBytesOfHeadersAreBounded(t *testing.T) {
 	s := limited(t, 100, collectNothing)
 	address := run(t, s)
@@ -322,7 +323,7 @@ func TestBytesOfHeadersAreBounded(t *testing.T) {
 	const size = 10 << 10
 	text := "GET / HTTP/1.1\r\nX: " + strings.Repeat("x", size)
 	var slow []net.Conn
-	for range maxHeld/size + 10 {
+	for range maxHeld/(size-freeHeld) + 10 {
 		slow = append(slow, connect(t, address, text))
 	}
 	for _, conn := range slow[:5] {
@@ -343,6 +344,49 @@ func TestBytesOfHeadersAreBounded(t *testing.T) {
 	defer s.connections.mu.Unlock()
 	if s.connections.held != 0 {
 		t.Errorf("%d bytes are held by none", s.connections.held)
+	}
+}
+
+// Whoever sends what is usual, but slowly, isn't closed for those that send more,
+// even if all are slow at once.
+func TestUsualHeadersAreNotClosedForLargeOnes(t *testing.T) {
+	s := limited(t, 300, collectNothing)
+	address := run(t, s)
+	text := strings.TrimSuffix(question, "\r\n") + "X: " + strings.Repeat("x", freeHeld-200)
+	var usual, large []net.Conn
+	for range 200 {
+		usual = append(usual, connect(t, address, text))
+	}
+	for range 50 {
+		large = append(large, connect(t, address, text+strings.Repeat("x", 3*freeHeld)))
+	}
+	open := 0
+	for _, conn := range usual {
+		if _, err := io.WriteString(conn, "\r\n\r\n"); err == nil && answered(conn) {
+			open++
+		}
+	}
+	if open != len(usual) {
+		t.Errorf("%d of %d usual ones were answered", open, len(usual))
+	}
+	for _, conn := range large[:10] {
+		if !isClosed(conn) {
+			t.Error("a large one is open")
+		}
+	}
+}
+
+// What many send at once is logged once a minute.
+func TestThatHeadersAreTooLargeIsLoggedOnce(t *testing.T) {
+	var log bytes.Buffer
+	m := newConnections(slog.New(slog.NewTextHandler(&log, nil)), 10)
+	for range 5 {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		m.hold(m.add(ours, time.Now()), 2*maxHeld)
+	}
+	if n := strings.Count(log.String(), "level=WARN"); n != 1 || m.held != 0 || m.idle.Len() != 0 {
+		t.Errorf("%d warnings, %d bytes are held in %d connections:\n%s", n, m.held, m.idle.Len(), &log)
 	}
 }
 
