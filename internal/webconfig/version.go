@@ -24,6 +24,34 @@ type version struct {
 	users   *verifier
 }
 
+// empty reports whether a version asks for nothing.
+func (v *version) empty() bool {
+	return v.tls == nil && len(v.headers) == 0 && v.limit == nil && len(v.users.hashes) == 0
+}
+
+// drops says what the version before asks for that this one doesn't, so that
+// strangers come in. TLS isn't switched off while it runs.
+func (v *version) drops(before *version) error {
+	switch {
+	case v.empty() && !before.empty():
+		return errors.New("it is empty")
+	case len(v.users.hashes) == 0 && len(before.users.hashes) > 0:
+		return errors.New("it has no users")
+	case v.tls != nil && before.tls != nil && asks(v.tls) < asks(before.tls):
+		return errors.New("it asks for less of a client's certificate")
+	}
+	return nil
+}
+
+// asks returns how much is asked of a client's certificate.
+func asks(config *tls.Config) int {
+	much := 2 * int(config.ClientAuth)
+	if config.VerifyConnection != nil {
+		much++ // it has one of some names
+	}
+	return much
+}
+
 // load is read, but for an empty path, which asks for nothing.
 func load(path string) (*version, stamps, error) {
 	if path == "" {

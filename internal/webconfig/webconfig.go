@@ -5,7 +5,10 @@
 //
 // The file, and the files that it names, are read again when they have changed:
 // they are looked at when a connection or a request comes, once a second at the
-// most. A version that is wrong leaves the one before in force. Whether there is
+// most. A version that is wrong leaves the one before in force. So does one that was
+// found in this way and asks nothing more of anybody, no password any more, or no
+// certificate: a file that was emptied, or is half written, opens nothing. Prepare,
+// which somebody asks for, puts such a version in force. Whether there is
 // TLS is decided when the file is opened, as it is with the exporters: for a
 // listener to go from HTTP to HTTPS or back, the server is started anew. Users,
 // headers and the limit may come and go.
@@ -19,6 +22,7 @@ package webconfig
 
 import (
 	"crypto/tls"
+	"fmt"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -127,6 +131,11 @@ func (f *File) refresh() {
 	}
 	if v.sum == f.version.Load().sum {
 		f.said = "" // what was wrong has been taken back
+		return
+	}
+	if err := v.drops(f.version.Load()); err != nil {
+		f.complain("the web configuration lets in more than before, which takes a SIGHUP; the one before stays in force",
+			"error", fmt.Sprintf("%s: %v", f.path, err))
 		return
 	}
 	f.replace(v)

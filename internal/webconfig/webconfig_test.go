@@ -378,6 +378,49 @@ func TestWrongVersionKeepsTheOneBefore(t *testing.T) {
 	}
 }
 
+// A file is empty before it is written, and half of it is there before all of it.
+func TestWhatIsFoundOpensNothing(t *testing.T) {
+	d := newDesk(t)
+	user := "basic_auth_users: {alice: " + hashed(t, "secret") + "}\n"
+	const headers = "http_server_config: {headers: {X-Frame-Options: deny}}\n"
+	stays := func(before, after, want string) {
+		t.Helper()
+		f := d.open(t, before)
+		sum := f.current().sum
+		d.put(t, "web.yml", after)
+		for range 3 {
+			f.look()
+		}
+		if f.current().sum != sum || strings.Count(d.log.String(), "level=WARN") != 1 || !strings.Contains(d.log.String(), d.file+": "+want) {
+			t.Errorf("%q is in force instead of %q, or not one warning of it:\n%s", after, before, d.log)
+		}
+		if err := use(f, f.path); err != nil || f.current().sum == sum {
+			t.Errorf("%q can't be put in force on purpose: %v", after, err)
+		}
+		d.log.buf.Reset()
+	}
+	stays(user, "", "it is empty")
+	stays(user, "# nothing\n", "it is empty")
+	stays(headers, "", "it is empty")
+	stays(user+headers, headers, "it has no users")
+	stays(user, "basic_auth_users:\n"+headers, "it has no users")
+	const asks = serverTLS + "  client_ca_file: ca.pem\n  client_auth_type: RequireAndVerifyClientCert\n"
+	stays(asks, serverTLS, "it asks for less of a client's certificate")
+	stays(asks+"  client_allowed_sans: [a]\n", asks, "it asks for less of a client's certificate")
+	f := d.open(t, user+headers)
+	url := serve(t, f)
+	d.put(t, "web.yml", "")
+	f.look()
+	if got := ask(t, url, "", ""); got != 401 {
+		t.Errorf("a stranger got %d", got)
+	}
+	d.put(t, "web.yml", user) // what asks for as much needs nobody
+	f.look()
+	if f.current().headers != nil {
+		t.Error("the version after isn't in force")
+	}
+}
+
 func TestTLSIsNotSwitchedWhileItRuns(t *testing.T) {
 	d := newDesk(t)
 	stays := func(url, want string) {
@@ -406,7 +449,7 @@ func TestTLSIsNotSwitchedWhileItRuns(t *testing.T) {
 	}
 	secure := d.open(t, serverTLS)
 	url = serve(t, secure)
-	d.put(t, "web.yml", "")
+	d.put(t, "web.yml", "rate_limit: {interval: 1ns, burst: 9}\n")
 	secure.look()
 	secure.look()
 	stays(url, "https://")
