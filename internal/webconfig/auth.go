@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"net/netip"
 	"runtime"
 	"sync"
 
@@ -17,9 +18,38 @@ import (
 // Bounds of what passwords may cost. bcrypt takes a tenth of a second, so that
 // whoever sends wrong ones could take all processors.
 const (
-	maxChecks = 8   // under way or waiting
-	maxKnown  = 128 // that are right, and need no check
+	maxChecks       = 16            // under way or waiting
+	maxClientChecks = 2             // of those, for one client
+	maxSocketChecks = maxChecks / 2 // of those, for all that come by sockets in the file system
+	maxKnown        = 128           // that are right, and need no check
 )
+
+// A client is where requests come from: an address, or the network of one, of
+// which somebody has as many as he likes. All who come by sockets in the file system
+// are one, the zero client: they have no addresses.
+type client struct{ netip.Prefix }
+
+// clientOf returns the client of a request's RemoteAddr.
+func clientOf(remote string) client {
+	address, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		return client{}
+	}
+	ip, bits := address.Addr().Unmap(), 32
+	if ip.Is6() {
+		bits = 64
+	}
+	prefix, _ := ip.Prefix(bits) // fails for more bits than there are
+	return client{prefix}
+}
+
+// maxChecks returns how many checks there may be for a client.
+func (c client) maxChecks() int {
+	if c == (client{}) {
+		return maxSocketChecks
+	}
+	return maxClientChecks
+}
 
 // slots bounds how many checks run at a time.
 var slots = sync.OnceValue(func() chan struct{} {
@@ -34,9 +64,10 @@ type verifier struct {
 	dummy  string            // the hash of nobody's password
 	secret [32]byte
 
-	mu     sync.Mutex
-	known  map[credentials]bool
-	checks map[credentials]*check
+	mu      sync.Mutex
+	known   map[credentials]string // the user
+	checks  map[credentials]*check
+	clients map[client]int // the checks of each that has some
 }
 
 // credentials stand for a user, the hash and a password.
@@ -44,12 +75,18 @@ type credentials [sha256.Size]byte
 
 // A check is one run of bcrypt, which all wait for that bring the same.
 type check struct {
-	done chan struct{}
-	ok   bool // once it is done
+	client client // that came first
+	done   chan struct{}
+	ok     bool // once it is done
 }
 
 func newVerifier(hashes map[string]string) *verifier {
-	v := &verifier{hashes: hashes, known: make(map[credentials]bool), checks: make(map[credentials]*check)}
+	v := &verifier{
+		hashes:  hashes,
+		known:   make(map[credentials]string),
+		checks:  make(map[credentials]*check),
+		clients: make(map[client]int),
+	}
 	if len(hashes) == 0 {
 		return v
 	}
@@ -64,6 +101,22 @@ func newVerifier(hashes map[string]string) *verifier {
 	return v
 }
 
+// inherit takes over who is known to the verifier before, of those whose hash is
+// the same. It is called before anybody else has v.
+func (v *verifier) inherit(before *verifier) {
+	if len(v.hashes) == 0 || len(before.hashes) == 0 {
+		return
+	}
+	v.secret = before.secret
+	before.mu.Lock()
+	defer before.mu.Unlock()
+	for key, user := range before.known {
+		if hash, exists := v.hashes[user]; exists && hash == before.hashes[user] {
+			v.known[key] = user
+		}
+	}
+}
+
 func (v *verifier) same(as *verifier) bool { return maps.Equal(v.hashes, as.hashes) }
 
 // A verdict is the answer to a user and a password.
@@ -72,32 +125,33 @@ type verdict int
 const (
 	denied verdict = iota
 	granted
-	busy // too many are being checked
+	busy // too many are being checked, for this client or for all
 )
 
 // verify checks a password. A user that doesn't exist takes as long as one that
-// does.
-func (v *verifier) verify(ctx context.Context, user, password string) verdict {
+// does. One client can't have all the checks, so that others can be let in.
+func (v *verifier) verify(ctx context.Context, from client, user, password string) verdict {
 	hash, exists := v.hashes[user]
 	if !exists {
 		hash = v.dummy
 	}
 	key := v.credentials(user, hash, password)
 	v.mu.Lock()
-	if v.known[key] {
+	if _, known := v.known[key]; known {
 		v.mu.Unlock()
 		return granted
 	}
 	c := v.checks[key]
 	if c == nil {
-		if len(v.checks) >= maxChecks {
+		if len(v.checks) >= maxChecks || v.clients[from] >= from.maxChecks() {
 			v.mu.Unlock()
 			return busy
 		}
-		c = &check{done: make(chan struct{})}
+		c = &check{client: from, done: make(chan struct{})}
 		v.checks[key] = c
+		v.clients[from]++
 		// It goes on when the one who asked first has gone: others may wait for it.
-		go v.run(c, key, hash, password, exists)
+		go v.run(c, key, user, hash, password, exists)
 	}
 	v.mu.Unlock()
 	select {
@@ -110,7 +164,7 @@ func (v *verifier) verify(ctx context.Context, user, password string) verdict {
 	return denied
 }
 
-func (v *verifier) run(c *check, key credentials, hash, password string, exists bool) {
+func (v *verifier) run(c *check, key credentials, user, hash, password string, exists bool) {
 	slots() <- struct{}{}
 	err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(password))
 	<-slots()
@@ -118,6 +172,9 @@ func (v *verifier) run(c *check, key credentials, hash, password string, exists 
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	delete(v.checks, key)
+	if v.clients[c.client]--; v.clients[c.client] == 0 {
+		delete(v.clients, c.client)
+	}
 	if c.ok {
 		for other := range v.known {
 			if len(v.known) < maxKnown {
@@ -125,7 +182,7 @@ func (v *verifier) run(c *check, key credentials, hash, password string, exists 
 			}
 			delete(v.known, other)
 		}
-		v.known[key] = true
+		v.known[key] = user
 	}
 	close(c.done)
 }

@@ -64,7 +64,7 @@ func TestRightPasswordsAreKnownUntilTheyChange(t *testing.T) {
 	v := f.current().users
 	is := func(v *verifier, password string, want verdict, known int) {
 		t.Helper()
-		if got := v.verify(t.Context(), "alice", password); got != want || len(v.known) != known {
+		if got := v.verify(t.Context(), client{}, "alice", password); got != want || len(v.known) != known {
 			t.Errorf("%s: got %d, %d are known, want %d", password, got, len(v.known), known)
 		}
 	}
@@ -80,14 +80,20 @@ func TestRightPasswordsAreKnownUntilTheyChange(t *testing.T) {
 	f.look()
 	is(f.current().users, "one", denied, 0)
 	is(f.current().users, "two", granted, 1)
+	d.put(t, "web.yml", "basic_auth_users: {alice: "+f.current().users.hashes["alice"]+", bob: "+hashed(t, "three")+"}\n")
+	f.look()
+	if n := len(f.current().users.known); n != 1 {
+		t.Errorf("%d are known after a change of somebody else", n)
+	}
+	is(f.current().users, "two", granted, 1)
 }
 
 func TestKnownPasswordsAreBounded(t *testing.T) {
 	v := newVerifier(map[string]string{"alice": hashed(t, "x")})
 	for i := range maxKnown {
-		v.known[v.credentials(fmt.Sprint(i), "", "")] = true
+		v.known[v.credentials(fmt.Sprint(i), "", "")] = fmt.Sprint(i)
 	}
-	if v.verify(t.Context(), "alice", "x") != granted || len(v.known) != maxKnown {
+	if v.verify(t.Context(), client{}, "alice", "x") != granted || len(v.known) != maxKnown {
 		t.Errorf("%d are known", len(v.known))
 	}
 }
@@ -105,7 +111,7 @@ func TestUnknownUserCostsABcrypt(t *testing.T) {
 	if err := bcrypt.CompareHashAndPassword([]byte(v.dummy), []byte("x")); err != bcrypt.ErrMismatchedHashAndPassword { //nolint:errorlint // that is what it returns
 		t.Errorf("got %v", err)
 	}
-	if v.verify(t.Context(), "nobody", "x") != denied || v.verify(t.Context(), "", "") != denied {
+	if v.verify(t.Context(), client{}, "nobody", "x") != denied || v.verify(t.Context(), client{}, "", "") != denied {
 		t.Error("nobody is let in")
 	}
 }
@@ -114,7 +120,7 @@ func TestUnknownUserCostsABcrypt(t *testing.T) {
 // known doesn't wait.
 func TestFloodOfWrongPasswords(t *testing.T) {
 	v := newVerifier(map[string]string{"alice": hashed(t, "x")})
-	if v.verify(t.Context(), "alice", "x") != granted {
+	if v.verify(t.Context(), client{}, "alice", "x") != granted {
 		t.Fatal("alice is denied")
 	}
 	for range cap(slots()) { // nothing is checked until the flood is there
@@ -122,19 +128,21 @@ func TestFloodOfWrongPasswords(t *testing.T) {
 	}
 	results := make(chan verdict, 200)
 	for i := range cap(results) {
-		go func() { results <- v.verify(t.Context(), "alice", fmt.Sprint(i)) }()
+		go func() {
+			results <- v.verify(t.Context(), clientOf(fmt.Sprintf("192.0.2.%d:1", i)), "alice", fmt.Sprint(i))
+		}()
 	}
 	for range cap(results) - maxChecks {
 		if got := <-results; got != busy {
 			t.Errorf("got %d, want busy", got)
 		}
 	}
-	if v.verify(t.Context(), "alice", "x") != granted {
+	if v.verify(t.Context(), client{}, "alice", "x") != granted {
 		t.Error("alice, who is known, is denied")
 	}
 	gone, leave := context.WithCancel(t.Context())
 	leave()
-	if v.verify(gone, "alice", "x") != granted {
+	if v.verify(gone, client{}, "alice", "x") != granted {
 		t.Error("alice is denied")
 	}
 	for range cap(slots()) {
@@ -150,6 +158,63 @@ func TestFloodOfWrongPasswords(t *testing.T) {
 	}
 }
 
+// One who guesses takes none of the checks that others need.
+func TestFloodOfOneClientKeepsNobodyOut(t *testing.T) {
+	v := newVerifier(map[string]string{"alice": hashed(t, "x")})
+	flood := func(remote string, most int) {
+		t.Helper()
+		for range cap(slots()) {
+			slots() <- struct{}{}
+		}
+		results := make(chan verdict, 100)
+		for i := range cap(results) {
+			go func() { results <- v.verify(t.Context(), clientOf(remote), "alice", fmt.Sprint(i)) }()
+		}
+		for range cap(results) - most {
+			if got := <-results; got != busy {
+				t.Errorf("%s: got %d, want busy", remote, got)
+			}
+		}
+		right := make(chan verdict, 1)
+		go func() { right <- v.verify(t.Context(), clientOf("198.51.100.1:1"), "alice", "x") }()
+		for range cap(slots()) {
+			<-slots()
+		}
+		if got := <-right; got != granted {
+			t.Errorf("while %s guesses, alice got %d", remote, got)
+		}
+		for range most {
+			if got := <-results; got != denied {
+				t.Errorf("%s: got %d, want denied", remote, got)
+			}
+		}
+		if len(v.checks)+len(v.clients) != 0 {
+			t.Errorf("%d checks of %d clients are left", len(v.checks), len(v.clients))
+		}
+		clear(v.known)
+	}
+	flood("192.0.2.1:1234", maxClientChecks)
+	flood("[2001:db8::1]:1234", maxClientChecks)
+	flood("@", maxSocketChecks)
+}
+
+func TestClients(t *testing.T) {
+	same := func(a, b string, want bool) {
+		t.Helper()
+		if got := clientOf(a) == clientOf(b); got != want {
+			t.Errorf("%s and %s: got %v", a, b, got)
+		}
+	}
+	same("192.0.2.1:1", "192.0.2.1:2", true)
+	same("192.0.2.1:1", "[::ffff:192.0.2.1]:1", true)
+	same("192.0.2.1:1", "192.0.2.2:1", false)
+	same("[2001:db8::1]:1", "[2001:db8::2]:1", true)
+	same("[2001:db8::1]:1", "[2001:db8:0:1::1]:1", false)
+	same("[fe80::1%eth0]:1", "[fe80::1]:1", true)
+	same("@", "", true)
+	same("@", "192.0.2.1:1", false)
+}
+
 // A browser opens several connections at once, each with the same password.
 func TestSamePasswordIsCheckedOnce(t *testing.T) {
 	v := newVerifier(map[string]string{"alice": hashed(t, "x")})
@@ -159,7 +224,7 @@ func TestSamePasswordIsCheckedOnce(t *testing.T) {
 	var clients sync.WaitGroup
 	for range 10 * maxChecks {
 		clients.Go(func() {
-			if got := v.verify(t.Context(), "alice", "x"); got != granted {
+			if got := v.verify(t.Context(), client{}, "alice", "x"); got != granted {
 				t.Errorf("got %d", got)
 			}
 		})

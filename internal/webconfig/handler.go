@@ -30,7 +30,7 @@ func (f *File) Wrap(next http.Handler, refuse Refuse) http.Handler {
 			user, password, given := r.BasicAuth()
 			result := denied
 			if given {
-				result = v.users.verify(r.Context(), user, password)
+				result = v.users.verify(r.Context(), clientOf(r.RemoteAddr), user, password)
 			}
 			switch result {
 			case denied:

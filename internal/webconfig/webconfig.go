@@ -159,6 +159,8 @@ func (f *File) replace(v *version) {
 	}
 	if v.users.same(before.users) {
 		v.users = before.users
+	} else {
+		v.users.inherit(before.users)
 	}
 	if v.limit.same(before.limit) {
 		v.limit = before.limit
