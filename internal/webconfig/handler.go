@@ -21,6 +21,11 @@ func (f *File) Wrap(next http.Handler, refuse Refuse) http.Handler {
 				w.Header().Set(name, value)
 			}
 		}
+		if err := v.checkClient(r.TLS); err != nil {
+			w.Header().Set("Connection", "close")
+			refuse(w, r, http.StatusMisdirectedRequest, "this connection is no longer one that is let in: "+err.Error())
+			return
+		}
 		if ok, wait := v.limit.allow(time.Now()); !ok {
 			w.Header().Set("Retry-After", seconds(wait))
 			refuse(w, r, http.StatusTooManyRequests, "there are more requests than rate_limit allows")

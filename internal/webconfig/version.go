@@ -212,6 +212,40 @@ func (r *reader) tls(s *tlsSection) (*tls.Config, error) {
 	return config, nil
 }
 
+// checkClient says why a connection that was made, perhaps while another version was
+// in force, would not be let in by this one for its client's certificate. crypto/tls
+// has checked it once, when the connection was made; doing so again takes a fraction
+// of what an answer takes, and sees as well when a certificate expires.
+func (v *version) checkClient(state *tls.ConnectionState) error {
+	if v.tls == nil || state == nil {
+		return nil
+	}
+	chain := state.PeerCertificates
+	switch v.tls.ClientAuth {
+	case tls.RequireAnyClientCert, tls.RequireAndVerifyClientCert:
+		if len(chain) == 0 {
+			return errors.New("the client has shown no certificate")
+		}
+	}
+	if v.tls.ClientAuth >= tls.VerifyClientCertIfGiven && len(chain) > 0 {
+		options := x509.VerifyOptions{
+			Roots:         v.tls.ClientCAs,
+			Intermediates: x509.NewCertPool(),
+			KeyUsages:     []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		}
+		for _, certificate := range chain[1:] {
+			options.Intermediates.AddCert(certificate)
+		}
+		if _, err := chain[0].Verify(options); err != nil {
+			return err
+		}
+	}
+	if v.tls.VerifyConnection != nil {
+		return v.tls.VerifyConnection(*state)
+	}
+	return nil
+}
+
 // checkSANs says whether the client's certificate has one of the allowed names.
 func checkSANs(chain []*x509.Certificate, allowed []string) error {
 	if len(chain) == 0 {

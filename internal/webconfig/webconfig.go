@@ -13,6 +13,10 @@
 // listener to go from HTTP to HTTPS or back, the server is started anew. Users,
 // headers and the limit may come and go.
 //
+// A connection that is open already is held to the client certificates that the
+// version in force asks for, before each of its requests; the rest of what is said of
+// TLS is for those that come.
+//
 // HTTP/2 isn't served: http2 is accepted, and nothing follows from it. What the
 // exporters take and this doesn't is what can't be meant: a client CA without a
 // certificate in it, client_allowed_sans where no client is asked for a

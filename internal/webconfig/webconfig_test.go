@@ -259,6 +259,49 @@ func TestSessionsDoNotOutliveWhatAllowedThem(t *testing.T) {
 	}
 }
 
+// A connection that was made when the version before was in force is one that the
+// version in force would let in, or it is refused and closed.
+func TestConnectionsDoNotOutliveWhatAllowedThem(t *testing.T) {
+	d := newDesk(t)
+	const asks = serverTLS + "  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: ca.pem\n"
+	alice := d.ca.Issue(t, "alice").TLS(t)
+	changes := func(before, after string, certificates []tls.Certificate, want int) {
+		t.Helper()
+		f := d.open(t, before)
+		url := serve(t, f)
+		transport := &http.Transport{TLSClientConfig: &tls.Config{ServerName: "localhost", RootCAs: d.ca.Pool(), Certificates: certificates}}
+		defer transport.CloseIdleConnections()
+		get := func(want int) {
+			t.Helper()
+			resp, err := (&http.Client{Transport: transport}).Get(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = io.Copy(io.Discard, resp.Body)
+			resp.Body.Close()
+			if resp.StatusCode != want || resp.Close != (want != 200) {
+				t.Errorf("%q after %q: got %s, closed is %v, want %d", after, before, resp.Status, resp.Close, want)
+			}
+		}
+		get(200)
+		d.put(t, "web.yml", after)
+		f.look()
+		get(want)
+	}
+	d.put(t, "other.pem", string(testcert.NewCA(t).PEM()))
+	d.put(t, "both.pem", string(d.ca.PEM())+string(testcert.NewCA(t).PEM()))
+	certificate := []tls.Certificate{alice}
+	changes(asks, strings.ReplaceAll(asks, "ca.pem", "other.pem"), certificate, 421)
+	changes(asks, strings.ReplaceAll(asks, "ca.pem", "both.pem"), certificate, 200)
+	changes(asks, asks+"  client_allowed_sans: [bob]\n", certificate, 421)
+	changes(asks, asks+"  client_allowed_sans: [alice]\n", certificate, 200)
+	changes(serverTLS, asks, certificate, 421) // which nobody asked it for
+	changes(serverTLS, serverTLS+"  client_auth_type: RequireAnyClientCert\n", nil, 421)
+	changes(serverTLS, serverTLS+"  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: ca.pem\n", nil, 200)
+	some := serverTLS + "  client_auth_type: RequireAnyClientCert\n"
+	changes(some, serverTLS+"  client_auth_type: VerifyClientCertIfGiven\n  client_ca_file: other.pem\n", certificate, 421)
+}
+
 func TestVersionsOfTLS(t *testing.T) {
 	d := newDesk(t)
 	url := serve(t, d.open(t, serverTLS+"  min_version: TLS13\n"))
