@@ -238,6 +238,33 @@ func TestWhatIsNoSocketIsNeverRemoved(t *testing.T) {
 	stays("pipe", func(path string) error { return unix.Mkfifo(path, 0o600) })
 }
 
+// Whoever may read a directory can hold its lock for as long as he likes.
+func TestLockOfAnotherKeepsNobodyFromListening(t *testing.T) {
+	path := filepath.Join(shortDir(t), "s")
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	dead, err := net.ListenUnix("unix", &net.UnixAddr{Name: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead.SetUnlinkOnClose(false)
+	dead.Close()
+	l := opens(t, 0o600, "unix:"+path)
+	if !answers(path) {
+		t.Error("nobody answers")
+	}
+	fails(t, "a server answers there", "unix:"+path)
+	if err := l.Close(); err != nil || exists(path) {
+		t.Errorf("%v, and the socket is there: %v", err, exists(path))
+	}
+}
+
 // Of many servers that start at once where a dead one left its socket, one gets
 // the path, and it is the one that answers there.
 func TestServersThatStartTogetherDoNotReplaceEachOther(t *testing.T) {

@@ -27,17 +27,10 @@ type socket struct {
 
 // openSocket makes a socket. One that a server left which is gone is replaced.
 func openSocket(path string, mode fs.FileMode) (net.Listener, error) {
-	switch {
-	case path == "":
-		return nil, errNoPath
-	case strings.HasPrefix(path, "@"):
-		return nil, errAbstract // net would make one
-	}
-	unlock, err := lockDirectory(path)
-	if err != nil {
+	if err := checkSocket(path); err != nil {
 		return nil, err
 	}
-	defer unlock()
+	defer lockDirectory(path)()
 	if err := removeStale(path); err != nil {
 		return nil, err
 	}
@@ -58,9 +51,7 @@ func openSocket(path string, mode fs.FileMode) (net.Listener, error) {
 func (s *socket) Close() error {
 	err := net.ErrClosed
 	s.close.Do(func() {
-		if unlock, err := lockDirectory(s.path); err == nil {
-			defer unlock()
-		}
+		defer lockDirectory(s.path)()
 		// As long as it is open its inode is no other's.
 		if there, err := os.Lstat(s.path); err == nil && os.SameFile(there, s.made) {
 			_ = os.Remove(s.path)
@@ -68,6 +59,22 @@ func (s *socket) Close() error {
 		err = s.UnixListener.Close()
 	})
 	return err
+}
+
+// checkSocket says why no socket can be made at the path, whoever does it and when.
+func checkSocket(path string) error {
+	switch {
+	case path == "":
+		return errNoPath
+	case strings.HasPrefix(path, "@"):
+		return errAbstract // net would make one
+	case len(path) >= len(unix.RawSockaddrUnix{}.Path):
+		return unix.EINVAL // what the kernel says
+	}
+	if there, err := os.Lstat(path); err == nil && there.Mode().Type() != fs.ModeSocket {
+		return errNotSocket
+	}
+	return nil
 }
 
 // removeStale removes a socket that nobody listens at.
@@ -115,25 +122,19 @@ func bind(path string, mode fs.FileMode) (*net.UnixListener, error) {
 const lockPatience = 2 * time.Second
 
 // lockDirectory makes servers that replace one socket do so one after the other:
-// the second would remove what the first has just made.
-func lockDirectory(path string) (unlock func(), err error) {
-	dir := filepath.Dir(path)
-	file, err := os.Open(dir)
-	if errors.Is(err, fs.ErrPermission) {
-		return func() {}, nil // one may write where one may not read
-	}
+// the second would remove what the first has just made. Where there is no lock to be
+// had they do without, and removeStale sees all but what happens at that moment:
+// one may write where one may not read, and whoever may read can hold the lock.
+func lockDirectory(path string) (unlock func()) {
+	file, err := os.Open(filepath.Dir(path))
 	if err != nil {
-		return nil, err
+		return func() {}
 	}
 	for begin := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		err = unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		switch {
-		case err == nil:
-			return func() { file.Close() }, nil
-		case errors.Is(err, unix.EINTR):
-		case !errors.Is(err, unix.EWOULDBLOCK), time.Since(begin) > lockPatience:
-			file.Close()
-			return nil, &fs.PathError{Op: "lock", Path: dir, Err: err}
+		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+		retry := errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR)
+		if !retry || time.Since(begin) > lockPatience {
+			return func() { file.Close() }
 		}
 	}
 }
