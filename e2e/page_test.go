@@ -268,8 +268,21 @@ func testPageOpens(t *testing.T, b *browser) {
 		return evaluate[float64](tab, strings.Replace(colours("x"), `document.querySelector("x")`, `document.querySelectorAll("#panel .chart canvas")[1]`, 1))
 	}
 	waitUntil(t, "each process has a line", func() bool { return lines() > 3 })
+	// The other numbers are as old, and the keyboard stays at the button.
 	tab.click(`document.querySelectorAll("#panel .choice button")[1]`)
-	tab.until(`location.hash.includes("show=values")`)
+	is := func(expression string) {
+		t.Helper()
+		if !evaluate[bool](tab, expression) {
+			t.Errorf("not true: %s", expression)
+		}
+	}
+	is(`location.hash.includes("show=values")`)
+	is(`document.querySelectorAll("#panel .shares tbody tr").length === 2`)
+	is(`document.activeElement === document.querySelectorAll("#panel .choice button")[1]`)
+	tab.press("t")
+	is(`document.documentElement.dataset.theme === "dark"`)
+	is(`document.activeElement === document.querySelectorAll("#panel .choice button")[1]`)
+	is(`document.querySelectorAll("#panel .shares tbody tr").length === 2`)
 	// What the pointer is at is said.
 	tab.until(`document.querySelectorAll("#panel .u-over").length === 2`)
 	over := evaluate[[]float64](tab, `((r) => [r.right - 4, r.y + r.height / 2])(document.querySelector("#panel .u-over").getBoundingClientRect())`)
@@ -279,6 +292,14 @@ func testPageOpens(t *testing.T, b *browser) {
 	tab.until(`document.querySelector("#panel .shares").textContent.includes("that have ended")`)
 	tab.click(`document.querySelector("#panel .close")`)
 	tab.until(`document.querySelector("#panel").hidden && !location.hash.includes("open")`)
+
+	// The columns of a distribution come with its first sample.
+	tab.open(serve.url + "/#open=later.%7B0%7D")
+	one.do("distribution later.{0}")
+	tab.until(`document.querySelector("#panel .shares thead")?.textContent === "ProcessRate"`)
+	one.do("record later.{0} 7")
+	tab.until(`document.querySelector("#panel .shares thead").textContent.startsWith("Processmedian")`)
+	tab.until(`document.querySelector("#panel .shares tbody tr")?.cells[1].textContent === "7"`)
 	tab.staysCalm(serve.url)
 }
 

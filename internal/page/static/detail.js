@@ -46,24 +46,35 @@ export class Detail {
     this.shareTitle = h("h3", {}, "By process");
     this.shareChart = h("div", { class: "chart", role: "img" });
     this.body = h("tbody");
-    this.columns = this.#columns();
-    this.table = h("table", { class: "shares" },
-      h("thead", {}, h("tr", {}, ...this.columns.map((c) => h("th", { scope: "col", class: c.class }, c.title)))), this.body);
+    this.heads = h("tr");
+    this.table = h("table", { class: "shares" }, h("thead", {}, this.heads), this.body);
     this.note = h("p", { class: "note", hidden: true });
+    this.content = h("div", { class: "panel-body" },
+      h("div", { class: "summary" }, this.kind, this.facts),
+      h("div", { class: "chart-head" }, this.hostTitle, this.readout, this.toggle),
+      this.hostChart,
+      h("div", { class: "chart-head" }, this.shareTitle, this.shareReadout),
+      this.shareChart, this.note, this.table);
     this.root.replaceChildren(
       h("div", { class: "panel-head" }, name, h("div", { class: "panel-controls" }, this.pin, curl, close)),
-      h("div", { class: "panel-body" },
-        h("div", { class: "summary" }, this.kind, this.facts),
-        h("div", { class: "chart-head" }, this.hostTitle, this.readout, this.toggle),
-        this.hostChart,
-        h("div", { class: "chart-head" }, this.shareTitle, this.shareReadout),
-        this.shareChart, this.note, this.table));
+      this.content);
     this.root.setAttribute("aria-label", stat.full);
   }
 
   #title() {
     if (this.stat.isDistribution) return "All processes, by percentile";
     return this.values ? "All processes together" : "All processes together, a second";
+  }
+
+  get scrolled() { return this.content.scrollTop; }
+  set scrolled(top) { this.content.scrollTop = top; }
+
+  // arrangeColumns makes the head of the table; its rows come anew.
+  #arrangeColumns() {
+    this.columns = this.#columns();
+    this.heads.replaceChildren(...this.columns.map((c) => h("th", { scope: "col", class: c.class }, c.title)));
+    this.body.replaceChildren();
+    this.rows.clear();
   }
 
   // columns are those of the table of the processes.
@@ -134,6 +145,7 @@ export class Detail {
     const shape = labels.map((l) => l.label).join("\n");
     if (!this.host || this.hostShape !== shape) {
       this.hostShape = shape;
+      this.#arrangeColumns(); // a distribution without samples has no labels yet
       this.host?.close();
       this.host = new Chart(this.hostChart, { ...this.#hostSeries(labels), sync: "stat", share: 0.3, zero: !this.values, onCursor: (at) => this.#point(at) });
     }

@@ -175,7 +175,7 @@ function open(stat) {
   table.open(stat);
   $("panel").hidden = false;
   panel = new Detail($("panel"), stat, history, { pinned: view.pins.has(stat.id), values: view.values },
-    { close: () => closePanel(true), pin, curl: copyCurl, show: (values) => { view.values = values; open(stat); } });
+    { close: () => closePanel(true), pin, curl: copyCurl, show: showValues });
   panel.update();
   showPanel();
   live.hurry();
@@ -281,13 +281,30 @@ function theme() {
   toast({ "": "Theme: as the system has it", light: "Theme: light", dark: "Theme: dark" }[nextTheme()]);
 }
 
-function repaint() {
-  table.refresh();
+function showValues(values) {
+  view.values = values;
+  keep();
+  rebuild();
+}
+
+// rebuild makes the open stat's panel anew, with all that is known of the stat, and
+// leaves the keyboard where it was.
+function rebuild() {
   if (!(panel instanceof Detail)) return;
-  const { stat, actions } = panel; // its charts have the colours that they were made with
+  const { stat, actions } = panel;
+  const buttons = () => [...$("panel").querySelectorAll("button")];
+  const focused = buttons().indexOf(document.activeElement);
+  const top = panel.scrolled;
   panel.close();
   panel = new Detail($("panel"), stat, history, { pinned: view.pins.has(stat.id), values: view.values }, actions);
   panel.update();
+  panel.scrolled = top;
+  buttons()[focused]?.focus({ preventScroll: true });
+}
+
+function repaint() {
+  table.refresh();
+  rebuild(); // its charts have the colours that they were made with
 }
 
 const keys = {
