@@ -147,7 +147,7 @@ func testPageShows(t *testing.T, b *browser) {
 	tab.until(cell("app.requests", "value") + ` === "1,234,577"`)
 	p.do("set app.users 4")
 	tab.until(cell("app.users", "value") + ` === "4"`)
-	tab.until(cell("app.users", "rate") + ` === "0"`) // a second later, nothing changes
+	tab.until(cell("app.users", "rate") + ` === "0/s"`) // a second later, nothing changes
 	keepActing(t, func() { p.do("incr app.requests 5") })
 	tab.until(`parseFloat(` + cell("app.requests", "rate") + `) > 20`)
 	tab.until(colours("#rows .row:not([hidden]) canvas") + ` > 1`)
@@ -292,14 +292,6 @@ func testPageOpens(t *testing.T, b *browser) {
 	tab.until(`document.querySelector("#panel .shares").textContent.includes("that have ended")`)
 	tab.click(`document.querySelector("#panel .close")`)
 	tab.until(`document.querySelector("#panel").hidden && !location.hash.includes("open")`)
-
-	// The columns of a distribution come with its first sample.
-	tab.open(serve.url + "/#open=later.%7B0%7D")
-	one.do("distribution later.{0}")
-	tab.until(`document.querySelector("#panel .shares thead")?.textContent === "ProcessRate"`)
-	one.do("record later.{0} 7")
-	tab.until(`document.querySelector("#panel .shares thead").textContent.startsWith("Processmedian")`)
-	tab.until(`document.querySelector("#panel .shares tbody tr")?.cells[1].textContent === "7"`)
 	tab.staysCalm(serve.url)
 }
 
@@ -736,6 +728,9 @@ func testPageRates(t *testing.T, b *browser) {
 			const { History } = await import("/page/history.js");
 			const numbers = await import("/page/numbers.js");
 			const { visible, present, asPattern } = await import("/page/names.js");
+			const { order } = await import("/page/view.js");
+			const { rateOf } = await import("/page/table.js");
+			const { Detail, describe } = await import("/page/detail.js");
 			const h = new History();
 			const of = (kind, ...values) => { values.forEach(([t, v]) => t === "gap" ? h.gap() : h.add({ timestamp: t, stats: v === undefined ? [] : [{ name: "x", kind, ...(kind === "distribution" ? v : { value: v }) }] })); return h.stats.get("x"); };
 			const trace = (values) => h.slots().map((slot) => values[slot]).map((v) => Number.isNaN(v) ? "-" : v).join(" ");
@@ -754,9 +749,51 @@ func testPageRates(t *testing.T, b *browser) {
 	is(`of("gauge", [100, 10], [102, 4]).change`, "-6")
 	is(`of("counter", [100, "9223372036854775000"], [101, "9223372036854775807"]).rate`, "807") // which floats don't have
 	is(`numbers.value(of("counter", [100, "9223372036854775807"]).number, h.stats.get("x").text)`, "9,223,372,036,854,775,807")
+	is(`((x) => numbers.value(x.number, x.text, x.float))(of("gauge", [100, 1234567890123456789]))`, "1.235e18") // a float has no more digits
+	is(`((x) => numbers.inRow(x.number, x.text, x.float))(of("counter", [100, "9223372036854775807"]))`, "9.223e18")
+	is(`((x) => numbers.inRow(x.number, x.text, x.float))(of("counter", [100, 99999999999999]))`, "99,999,999,999,999")
 	is(`numbers.value(of("gauge", [100, "nan"]).number, h.stats.get("x").text)`, "NaN")
 	is(`numbers.value(of("gauge", [100, "-inf"]).number, h.stats.get("x").text)`, "−∞")
 	is(`((x) => x.main + x.number + " " + x.rate)(of("distribution", [100, { count: 5, labels: [] }], [101, { count: 9, labels: [{ label: "mean", value: 3 }, { label: "mid", percentile: 50, value: 7 }] }]))`, "mid7 4")
+	is(`(() => { // the columns of a distribution come with its first sample
+		const take = (time, labels) => h.add({ timestamp: time, stats: [{ name: "d.{0}", kind: "distribution", count: labels.length, labels }] });
+		take(100, []);
+		const root = document.createElement("div");
+		const detail = new Detail(root, h.stats.get("d.{0}"), h, { pinned: false, values: false }, { paused: () => false });
+		const heads = () => { detail.update(); return root.querySelector("thead").textContent; };
+		const before = heads();
+		take(101, [{ label: "median", percentile: 50, value: 7 }]);
+		const after = heads();
+		detail.close();
+		return before + " " + after;
+	})()`, "ProcessRate ProcessmedianRate")
+	// The values of a process that doesn't answer are old: nobody knows its rate.
+	is(`(() => {
+		h.follow(of("counter", [99, 0]));
+		const take = (time, value, about) => h.add({ timestamp: time, stats: [{ name: "x", kind: "counter", value }],
+			sources: [{ kind: "typed", name: "7", command: "a", state: "live", ...about }],
+			detail: { name: "x", sources: [{ source: 0, stats: [{ kind: "counter", value }] }] } });
+		const silent = (age) => ({ state: "unresponsive", error: "no answer", values_age_seconds: age });
+		take(100, 10);
+		take(101, 20);
+		take(102, 20, silent(1));
+		const [share] = h.sources.all.values();
+		const said = rateOf(share, false) + " " + share.number + " " + describe(share.about);
+		take(103, 20, silent(2));
+		take(104, 50);
+		return said + ", " + trace(share.rates);
+	})()`, "– 20 a unresponsive, values of 1 s ago, - - 10 - - 10")
+	// What has gone moves no more, and comes last.
+	is(`((x) => [x.rate, x.change, x.here])(of("counter", [100, 10], [101, 30], [102]))`, "NaN,NaN,false")
+	is(`((x) => [x.rate, x.change, x.here])(of("counter", [100, 10], [101, 30], ["gap"]))`, "20,20,true")
+	is(`["value", "-value", "-rate"].map((sort) => order([
+		{ id: "gone", haystack: "", number: 5, rate: NaN, here: false },
+		{ id: "more", haystack: "", number: 9, rate: 2, here: true },
+		{ id: "less", haystack: "", number: 1, rate: 1, here: true },
+	], { search: "", pins: new Set(), sort: sort.replace("-", ""), descending: sort[0] === "-" }).list.map((s) => s.id)).join(" ")`,
+		"less,more,gone more,less,gone more,less,gone")
+	is(`rateOf(of("gauge", [100, 10], [105, 4]), false)`, "−1.20/s")
+	is(`rateOf(of("gauge", [100, 10], [102, 16]), false)`, "+3.00/s")
 	is(`(() => { for (let i = 0; i < 1000; i++) of("counter", [i, i * 3]); return h.slots().length + trace(h.stats.get("x").rates).slice(0, 5); })()`, "3013 3 3")
 	is(`[0, 3, 1234567, -5, 1e15, 0.5, 12.34, 1234.5, 1e-7, 1e300].map((v) => numbers.value(v)).join(" ")`,
 		"0 3 1,234,567 −5 1,000,000,000,000,000 0.500 12.34 1,234.5 1.000e−7 1.000e300")

@@ -292,5 +292,7 @@ export class Detail {
 export function describe(source) {
   if (source.kind === "retained") return `kept of ${visible(source.user)}'s programs that have ended`;
   const command = source.command ? visible(source.command) : "";
-  return source.error ? `${command} ${visible(source.state)}`.trim() : command;
+  if (!source.error) return command;
+  const age = source.values_age_seconds === undefined ? "" : `, values of ${numbers.duration(source.values_age_seconds)} ago`;
+  return `${command} ${visible(source.state)}${age}`.trim();
 }

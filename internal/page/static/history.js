@@ -91,6 +91,16 @@ export class Stat {
     }
   }
 
+  // takeOld takes in a value that was seen before: nobody knows how it has moved since.
+  takeOld(stat, time, tick, age) {
+    const at = age === undefined ? this.at : time - age;
+    this.take(stat, time, tick);
+    this.at = at; // the next rate is since then
+    this.rate = NaN;
+    this.change = NaN;
+    if (this.rates) this.rates[tick % SLOTS] = NaN;
+  }
+
   // miss notes that a collection doesn't have it.
   miss(slot) {
     this.values[slot] = NaN;
@@ -98,6 +108,15 @@ export class Stat {
     for (const label of this.labels.values()) label.values[slot] = NaN;
     this.here = false;
     this.changed = false;
+    this.rate = NaN;
+    this.change = NaN;
+  }
+
+  // skip notes that there was no collection.
+  skip(slot) {
+    const { here, changed, rate, change } = this;
+    this.miss(slot);
+    Object.assign(this, { here, changed, rate, change });
   }
 
   // trace is what the small chart shows of it.
@@ -152,11 +171,7 @@ export class History {
   gap() {
     if (this.tick < 0) return;
     const slot = this.#next(this.latest + 0.001);
-    for (const stat of this.stats.values()) {
-      const { here, changed } = stat;
-      stat.miss(slot);
-      Object.assign(stat, { here, changed });
-    }
+    for (const stat of this.stats.values()) stat.skip(slot);
     this.sources?.gap(slot);
   }
 
@@ -199,15 +214,13 @@ class Shares {
       if (!said) continue;
       const key = `${about.kind} ${about.name} ${about.id ?? ""}`;
       let share = this.all.get(key);
-      if (!share || share.said.kind !== said.kind) {
+      if (!share || share.kind !== said.kind) {
         share = new Stat(key, this.stat.name, said.kind);
-        share.said = said;
-        share.order = share.order ?? this.all.size;
         this.all.set(key, share);
       }
-      share.said = said;
       share.about = about;
-      share.take(said, document.timestamp, tick);
+      if (about.error) share.takeOld(said, document.timestamp, tick, about.values_age_seconds);
+      else share.take(said, document.timestamp, tick);
     }
     for (const [key, share] of this.all) {
       if (tick - share.seen >= SLOTS) this.all.delete(key);
@@ -215,10 +228,6 @@ class Shares {
   }
 
   gap(slot) {
-    for (const share of this.all.values()) {
-      const { here } = share;
-      share.miss(slot);
-      share.here = here;
-    }
+    for (const share of this.all.values()) share.skip(slot);
   }
 }

@@ -1,9 +1,13 @@
 // How numbers are read from the server's document, and shown.
 
 // read returns what a number of the document is: as a number, as the exact text, and
-// as an integer where a number would lose something.
+// as an integer where a number would lose something. A float beyond 2^53 has an
+// exponent in the text: all digits would say more than it does.
 export function read(value) {
-  if (typeof value === "number") return { number: value, text: String(value), big: null };
+  if (typeof value === "number") {
+    const exact = Math.abs(value) <= Number.MAX_SAFE_INTEGER;
+    return { number: value, text: exact ? String(value) : value.toExponential(), big: null };
+  }
   switch (value) {
     case "nan": return { number: NaN, text: "NaN", big: null };
     case "inf": return { number: Infinity, text: "∞", big: null };
@@ -12,6 +16,8 @@ export function read(value) {
   const big = BigInt(value);
   return { number: Number(big), text: String(value), big };
 }
+
+const exponent = (number, digits) => number.toExponential(digits).replace("e+", "e").replaceAll("-", "−");
 
 const formats = new Map();
 
@@ -28,11 +34,17 @@ function fixed(number, digits) {
 // of them behind the point as long as the magnitude stays, even where none is needed.
 export function value(number, text, float = !Number.isInteger(number)) {
   if (!Number.isFinite(number)) return text ?? (Number.isNaN(number) ? "NaN" : number > 0 ? "∞" : "−∞");
-  if (text !== undefined && /^-?\d{16,19}$/.test(text)) return fixed(BigInt(text), 0);
+  if (!float && /^-?\d{16,19}$/.test(text)) return fixed(BigInt(text), 0);
   const size = Math.abs(number);
-  if (!float && Number.isInteger(number) && size < 1e16) return fixed(number, 0);
-  if (size >= 1e12 || (size < 1e-4 && size > 0)) return number.toExponential(3).replace("e+", "e").replaceAll("-", "−");
+  if (!float && Number.isInteger(number) && size <= Number.MAX_SAFE_INTEGER) return fixed(number, 0);
+  if (size >= 1e12 || (size < 1e-4 && size > 0)) return exponent(number, 3);
   return fixed(number, size >= 10000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : size >= 0.1 || size === 0 ? 3 : 4);
+}
+
+// inRow shows a value where there is room for 14 digits: an end that is cut off would
+// make it another number.
+export function inRow(number, text, float) {
+  return Number.isFinite(number) && Math.abs(number) >= 1e14 ? exponent(number, 3) : value(number, text, float);
 }
 
 // rate shows a number of something a second.
@@ -40,21 +52,19 @@ export function rate(number) {
   const size = Math.abs(number);
   if (!Number.isFinite(number)) return "–";
   if (number === 0) return "0/s";
-  if (size >= 1e12 || size < 0.001) return number.toExponential(1).replace("e+", "e").replaceAll("-", "−") + "/s";
+  if (size >= 1e12 || size < 0.001) return exponent(number, 1) + "/s";
   return fixed(number, size >= 100 ? 0 : size >= 10 ? 1 : size >= 0.1 ? 2 : 3) + "/s";
 }
 
-// change shows by how much something has changed.
+// change shows by how much something goes up or down a second.
 export function change(number) {
-  if (!Number.isFinite(number)) return "–";
-  if (number === 0) return "0";
-  return (number > 0 ? "+" : "") + value(number);
+  return (number > 0 && number !== Infinity ? "+" : "") + rate(number);
 }
 
 // short shows a number in as little space as an axis has.
 export function short(number) {
   const size = Math.abs(number);
-  if (size !== 0 && (size >= 1e15 || size < 1e-3)) return number.toExponential(1).replace("e+", "e").replaceAll("-", "−");
+  if (size !== 0 && (size >= 1e15 || size < 1e-3)) return exponent(number, 1);
   for (const [unit, suffix] of [[1e12, "T"], [1e9, "G"], [1e6, "M"], [1e4, "k"]]) {
     if (size >= unit) {
       const scale = unit === 1e4 ? 1e3 : unit;

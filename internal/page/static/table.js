@@ -179,7 +179,7 @@ export class Table {
       row.name.title = stat.full;
     }
     say(row.which, stat.isDistribution ? stat.main : "");
-    const value = numbers.value(stat.number, stat.text, stat.float);
+    const value = numbers.inRow(stat.number, stat.text, stat.float);
     say(row.value, value);
     const title = value === stat.text ? "" : stat.text;
     if (row.valueCell.title !== title) row.valueCell.title = title;
@@ -258,7 +258,7 @@ export class Table {
   }
 }
 
-// rateOf shows how a stat moves.
+// rateOf shows how a stat moves a second, as its column is sorted.
 export function rateOf(stat, reset) {
   if (!stat.here) return "gone";
   if (reset) return "reset";
@@ -267,6 +267,6 @@ export function rateOf(stat, reset) {
     case "distribution":
       return numbers.rate(stat.rate);
     default:
-      return numbers.change(stat.change);
+      return numbers.change(stat.rate);
   }
 }

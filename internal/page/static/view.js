@@ -59,9 +59,9 @@ function comparison({ sort, descending }) {
     case "value":
     case "rate": {
       const key = sort === "value" ? "number" : "rate";
-      return (a, b) => { // what isn't a number comes last
-        const x = a[key];
-        const y = b[key];
+      return (a, b) => { // what isn't a number, or has gone, comes last
+        const x = a.here ? a[key] : NaN;
+        const y = b.here ? b[key] : NaN;
         if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y) || byName(a, b);
         return sign * (x < y ? -1 : x > y ? 1 : 0) || byName(a, b);
       };
