@@ -114,6 +114,7 @@ func TestPage(t *testing.T) {
 		"needs no mouse":                  testPageKeyboard,
 		"has two colour schemes":          testPageSchemes,
 		"fits every width":                testPageWidths,
+		"stays whole when it is resized":  testPageResizes,
 		"shows the sources":               testPageSources,
 		"leaves as curl and JSON":         testPageLeaves,
 		"computes rates":                  testPageRates,
@@ -208,6 +209,7 @@ func testPageLink(t *testing.T, b *browser) {
 	tab := b.newTab(1300, 700)
 	tab.open(serve.url + "/")
 	tab.waitForRows("a.one", "a.three", "a.two", "b.four")
+	tab.until(`document.querySelector("#rows .pin").ariaPressed === "false"`)
 	tab.press("j")
 	tab.press("j")
 	tab.press("j")
@@ -508,7 +510,17 @@ func testPageKeyboard(t *testing.T, b *browser) {
 		t.Helper()
 		tab.until(fmt.Sprintf(`document.getElementById(document.querySelector("#grid").getAttribute("aria-activedescendant"))?.querySelector("bdi").textContent === %q`, name))
 	}
-	tab.press("j")
+	for range 30 {
+		if tab.text(`document.activeElement.id`) == "grid" {
+			break
+		}
+		tab.press(tabKey)
+	}
+	// It is seen where the keyboard is, though no row has it yet.
+	tab.until(`document.activeElement.id === "grid" && !/, 0\)$/.test(getComputedStyle(document.activeElement).outlineColor)`)
+	tab.press(end)
+	active("stat.199")
+	tab.press(home)
 	active("stat.000")
 	tab.press(down)
 	tab.press("j")
@@ -584,6 +596,11 @@ func testPageSchemes(t *testing.T, b *browser) {
 		tab.prefer("color-scheme", scheme)
 		tab.open(serve.url + "/#open=app.jobs")
 		tab.until(`document.querySelectorAll("#panel tbody tr").length === 1`)
+		going := startPuppet(t, dir)
+		going.do("set app.going 1", "start")
+		tab.until(cell("app.going", "value") + ` === "1"`)
+		going.kill()
+		tab.until(cell("app.going", "rate") + ` === "gone"`)
 		worst := evaluate[[]string](tab, `(() => {
 			const rgb = (color) => color.match(/[\d.]+/g).map(Number);
 			const light = ([r, g, b]) => [r, g, b].map((c) => c / 255).map((c) => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
@@ -614,24 +631,60 @@ func testPageSchemes(t *testing.T, b *browser) {
 func testPageWidths(t *testing.T, b *browser) {
 	dir := pipeDir(t)
 	serve := startServe(t, dir)
-	startPublisher(t, dir, "app.jobs=123456789012", "app."+strings.Repeat("very.long.", 30)+"name=1.5", strings.Repeat("x", 300)+"=1")
+	startPublisher(t, dir, "app.jobs=123456789012", "app.large=-9999999999999", "app.largest=9223372036854775807", "app."+strings.Repeat("very.long.", 30)+"name=1.5", strings.Repeat("x", 300)+"=1")
 	for _, width := range []int64{360, 400, 720, 1000, 1100, 1400, 2500} {
 		tab := b.newTab(width, 800)
 		tab.open(serve.url + "/")
-		tab.until(rowsExpression + `.length === 3`)
+		tab.until(rowsExpression + `.length === 5`)
 		tab.until(colours("#rows .row:not([hidden]) canvas") + ` > 0`)
 		for _, hash := range []string{"", "#open=app.jobs", "#sources"} {
 			tab.open(serve.url + "/" + hash)
 			tab.until(`document.querySelector("#panel").hidden === ` + fmt.Sprint(hash == ""))
-			wide := tab.text(`[...document.querySelectorAll("body, .bar, .controls, .list, .tools, #panel, .panel-head, .panel-body, #rows .row, .head .row")]
+			wide := tab.text(`[...document.querySelectorAll("body, .bar, .controls, .list, .tools, #panel, .panel-head, .panel-body, #rows .row, .head .row, #rows .value, #rows .rate")]
 				.filter((e) => e.checkVisibility() && (e.scrollWidth > e.clientWidth + 1 || e.getBoundingClientRect().right > innerWidth + 1))
 				.map((e) => (e.id || e.className) + " " + e.scrollWidth + ">" + e.clientWidth).join()`)
 			if wide != "" {
 				t.Errorf("at %d pixels, with %q: %s", width, hash, wide)
 			}
+			// What is last in a name is there to its end, but for a name that is only long.
+			cut := tab.text(`[...document.querySelectorAll("#rows .prefix:not(:empty) + .last")].filter((e) => {
+				const text = document.createRange();
+				text.selectNodeContents(e);
+				return e.checkVisibility() && text.getBoundingClientRect().width > e.getBoundingClientRect().width + 0.01;
+			}).map((e) => e.textContent).join()`)
+			if cut != "" {
+				t.Errorf("at %d pixels, with %q, the end is cut off: %s", width, hash, cut)
+			}
 		}
 		tab.staysCalm(serve.url)
 	}
+}
+
+// A window that becomes narrow has higher rows, and all of them.
+func testPageResizes(t *testing.T, b *browser) {
+	dir := pipeDir(t)
+	serve := startServe(t, dir)
+	registry := statvent.NewRegistry()
+	for i := range 3000 {
+		registry.IncrBy(fmt.Sprintf("stat.%04d", i), 1)
+	}
+	publishHere(t, dir, registry)
+	tab := b.newTab(1300, 800)
+	tab.open(serve.url + "/")
+	tab.until(rowsExpression + `.length > 10`)
+	for _, size := range []struct {
+		width  int64
+		height int // of a row
+	}{{1300, 34}, {600, 54}, {1300, 34}} {
+		tab.do(chromedp.EmulateViewport(size.width, 800))
+		tab.until(fmt.Sprintf(`document.querySelector("#rows").offsetHeight === 3000 * %d`, size.height))
+		evaluate[bool](tab, `(document.querySelector("#grid").scrollTop = 1e9, true)`)
+		tab.until(fmt.Sprintf(`((rows, grid) => rows.at(-1).querySelector("bdi").textContent === "stat.2999" &&
+			Math.abs(rows.at(-1).getBoundingClientRect().bottom - grid.getBoundingClientRect().bottom) < 2 &&
+			rows.every((row, i) => i === 0 || row.getBoundingClientRect().top - rows[i - 1].getBoundingClientRect().top === %d))(%s, document.querySelector("#grid"))`,
+			size.height, rowsExpression))
+	}
+	tab.staysCalm(serve.url)
 }
 
 func testPageSources(t *testing.T, b *browser) {
@@ -751,7 +804,7 @@ func testPageRates(t *testing.T, b *browser) {
 	is(`numbers.value(of("counter", [100, "9223372036854775807"]).number, h.stats.get("x").text)`, "9,223,372,036,854,775,807")
 	is(`((x) => numbers.value(x.number, x.text, x.float))(of("gauge", [100, 1234567890123456789]))`, "1.235e18") // a float has no more digits
 	is(`((x) => numbers.inRow(x.number, x.text, x.float))(of("counter", [100, "9223372036854775807"]))`, "9.223e18")
-	is(`((x) => numbers.inRow(x.number, x.text, x.float))(of("counter", [100, 99999999999999]))`, "99,999,999,999,999")
+	is(`((x) => numbers.inRow(x.number, x.text, x.float))(of("counter", [100, -9999999999999]))`, "−9,999,999,999,999")
 	is(`numbers.value(of("gauge", [100, "nan"]).number, h.stats.get("x").text)`, "NaN")
 	is(`numbers.value(of("gauge", [100, "-inf"]).number, h.stats.get("x").text)`, "−∞")
 	is(`((x) => x.main + x.number + " " + x.rate)(of("distribution", [100, { count: 5, labels: [] }], [101, { count: 9, labels: [{ label: "mean", value: 3 }, { label: "mid", percentile: 50, value: 7 }] }]))`, "mid7 4")

@@ -1,6 +1,6 @@
 // The colours of the style sheet, for what is drawn.
 
-const names = ["ink", "muted", "faint", "line", "surface", "accent", "reset", "error",
+const names = ["muted", "faint", "line", "accent", "reset",
   "s1", "s2", "s3", "s4", "s5", "s6", "s7", "s8"];
 let cache = null;
 

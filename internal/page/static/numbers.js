@@ -41,10 +41,10 @@ export function value(number, text, float = !Number.isInteger(number)) {
   return fixed(number, size >= 10000 ? 0 : size >= 100 ? 1 : size >= 10 ? 2 : size >= 0.1 || size === 0 ? 3 : 4);
 }
 
-// inRow shows a value where there is room for 14 digits: an end that is cut off would
+// inRow shows a value where there is room for 13 digits: an end that is cut off would
 // make it another number.
 export function inRow(number, text, float) {
-  return Number.isFinite(number) && Math.abs(number) >= 1e14 ? exponent(number, 3) : value(number, text, float);
+  return Number.isFinite(number) && Math.abs(number) >= 1e13 ? exponent(number, 3) : value(number, text, float);
 }
 
 // rate shows a number of something a second.

@@ -7,8 +7,6 @@ import * as numbers from "./numbers.js";
 const OVERSCAN = 4; // rows beyond each end
 const RESET_SHOWN = 15; // seconds
 
-const kinds = { counter: "counter", gauge: "gauge", distribution: "distribution", untyped: "untyped" };
-
 function element(tag, className, role) {
   const e = document.createElement(tag);
   e.className = className;
@@ -35,6 +33,7 @@ class Row {
     this.pin = element("button", "pin");
     this.pin.type = "button";
     this.pin.tabIndex = -1;
+    this.pin.setAttribute("aria-pressed", "false");
     pinCell.append(this.pin);
     const name = element("div", "name", "rowheader");
     const bdi = element("bdi", "");
@@ -62,12 +61,11 @@ class Row {
     this.stat = null;
     this.index = -1;
     this.classes = "row";
-    this.label = "";
   }
 }
 
 export class Table {
-  // callbacks: onOpen(stat), onPin(stat), onActive(stat)
+  // callbacks: onOpen(stat), onPin(stat)
   constructor(grid, rows, callbacks) {
     this.grid = grid;
     this.body = rows;
@@ -78,7 +76,7 @@ export class Table {
     this.active = null; // the stat that the keyboard is at
     this.opened = null;
     this.history = null;
-    this.view = { top: 0, height: 0, row: 34, spark: [0, 0], head: 0 };
+    this.view = { height: 0, row: 34, spark: [0, 0], head: 0 };
     this.drawn = -1;
     grid.addEventListener("scroll", () => this.#schedule(), { passive: true });
     rows.addEventListener("click", (event) => this.#click(event));
@@ -88,7 +86,14 @@ export class Table {
   // measure looks at the sizes; everything else gets along without asking for them.
   measure() {
     const style = getComputedStyle(this.grid);
-    this.view.row = parseFloat(style.getPropertyValue("--row")) || 34;
+    const row = parseFloat(style.getPropertyValue("--row")) || 34;
+    if (row !== this.view.row) {
+      const first = this.grid.scrollTop / this.view.row; // which stays the first that is seen
+      this.view.row = row;
+      for (const placed of this.pool) placed.index = -1;
+      this.#stretch();
+      this.grid.scrollTop = first * row;
+    }
     this.view.height = this.grid.clientHeight;
     this.view.head = this.grid.querySelector(".head").offsetHeight;
     this.#fillPool();
@@ -102,10 +107,13 @@ export class Table {
     this.list = list;
     this.pinned = pinned;
     this.history = history;
-    this.body.style.height = `${list.length * this.view.row}px`;
+    this.#stretch();
     this.grid.setAttribute("aria-rowcount", String(list.length + 1));
     this.#redraw();
   }
+
+  // stretch gives the body the height of all rows.
+  #stretch() { this.body.style.height = `${this.list.length * this.view.row}px`; }
 
   // redraw draws what has changed in the same rows.
   #redraw() {
@@ -175,8 +183,9 @@ export class Table {
       row.stat = stat;
       say(row.prefix, stat.prefix);
       say(row.last, stat.last);
-      say(row.kind, kinds[stat.kind] ?? stat.kind);
+      say(row.kind, stat.kind);
       row.name.title = stat.full;
+      row.pin.setAttribute("aria-label", `Pin ${stat.full}`);
     }
     say(row.which, stat.isDistribution ? stat.main : "");
     const value = numbers.inRow(stat.number, stat.text, stat.float);
@@ -194,11 +203,6 @@ export class Table {
       row.root.className = classes;
       row.root.setAttribute("aria-selected", String(stat === this.opened));
       row.pin.setAttribute("aria-pressed", String(pinned));
-    }
-    const label = `${pinned ? "Unpin" : "Pin"} ${stat.full}`;
-    if (row.label !== label) {
-      row.label = label;
-      row.pin.setAttribute("aria-label", label);
     }
   }
 
@@ -236,7 +240,8 @@ export class Table {
     if (this.list.length === 0) return;
     const at = this.list.indexOf(this.active);
     const first = Math.floor(this.grid.scrollTop / this.view.row);
-    const to = at < 0 ? first : Math.max(0, Math.min(at + by, this.list.length - 1));
+    const nowhere = by === -Infinity ? 0 : by === Infinity ? this.list.length - 1 : first;
+    const to = at < 0 ? nowhere : Math.max(0, Math.min(at + by, this.list.length - 1));
     this.active = this.list[to];
     this.reveal(to);
     this.#redraw();
