@@ -59,6 +59,12 @@ func paint(enabled bool, text string, attributes ...color.Attribute) string {
 	return c.Sprint(text)
 }
 
+// PrintLine prints a line for a person to stdout.
+func (s *Streams) PrintLine(text string) error {
+	_, err := fmt.Fprintln(s.Out, Escape(text))
+	return err
+}
+
 // Warn writes a line about something that went wrong on the way.
 func (s *Streams) Warn(format string, args ...any) {
 	fmt.Fprintln(s.Err, paint(s.errColor, "statvent:", color.FgYellow), Escape(fmt.Sprintf(format, args...)))
