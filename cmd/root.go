@@ -7,10 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/statvent/statvent/internal/config"
 	"github.com/statvent/statvent/internal/output"
@@ -74,6 +74,7 @@ type app struct {
 	streams    *output.Streams
 	configFile string
 	config     *config.Config // loaded before a command runs
+	flags      *pflag.FlagSet // of all commands
 }
 
 // newRoot returns the command for a command line with these arguments.
@@ -120,6 +121,7 @@ not be read, or some lines could not be stored (the others were printed, or stor
 	root.SuggestionsMinimumDistance = 2
 
 	flags := root.PersistentFlags()
+	a.flags = flags
 	config.AddFlag(flags, config.PipeDir, "d")
 	config.AddFlag(flags, config.Deadline, "")
 	config.AddFlag(flags, config.Color, "")
@@ -131,7 +133,7 @@ not be read, or some lines could not be stored (the others were printed, or stor
 		root.CompletionOptions.DisableDefaultCmd = true
 		return root
 	}
-	root.AddCommand(newServe(a), newCat(a), newList(a), newWatch(a))
+	root.AddCommand(newServe(a), newCat(a), newList(a), newWatch(a), newConfig(a), newVersion(a))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	refuseUnknown(root, "help")
@@ -168,7 +170,7 @@ func refuseUnknown(root *cobra.Command, name string) {
 func (a *app) configure(cmd *cobra.Command, _ []string) error {
 	for c := cmd; c != nil; c = c.Parent() {
 		switch c.Name() {
-		case "help", "completion", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd:
+		case "help", "completion", "version", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd:
 			return nil
 		}
 	}
@@ -227,13 +229,4 @@ func noArguments(_ *cobra.Command, args []string) error {
 func outputFlag(cmd *cobra.Command, value *string, fallback string, known []string) {
 	cmd.Flags().StringVarP(value, "output", "o", fallback, "output `format`: "+strings.Join(known, ", "))
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(known, cobra.ShellCompDirectiveNoFileComp))
-}
-
-// version returns the version that the binary was built from.
-func version() string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "devel"
-	}
-	return info.Main.Version
 }

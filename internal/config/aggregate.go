@@ -22,20 +22,27 @@ func (r *rules) Set(text string) error {
 	return nil
 }
 
-// parseAggregate reads rules "GLOB: AGGREGATE", one a line or separated by
-// commas, and returns what they say of a gauge: what the first says that matches
-// its name, else that it is added up. It returns nil where there are no rules.
+// ruleList returns the rules of a text, which are one a line or separated by commas.
+func ruleList(text string) []string {
+	list := []string{}
+	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == ',' }) {
+		if line = strings.TrimSpace(line); line != "" {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+// parseAggregate reads rules "GLOB: AGGREGATE" and returns what they say of a
+// gauge: what the first says that matches its name, else that it is added up. It
+// returns nil where there are no rules.
 func parseAggregate(text string) (func(name string) format.Aggregate, error) {
 	type rule struct {
 		match     func(name string) bool
 		aggregate format.Aggregate
 	}
 	var rules []rule
-	for line := range strings.FieldsFuncSeq(text, func(r rune) bool { return r == '\n' || r == ',' }) {
-		line = strings.TrimSpace(line)
-		if line == "" {
-			continue
-		}
+	for _, line := range ruleList(text) {
 		colon := strings.LastIndexByte(line, ':')
 		if colon < 0 {
 			return nil, fmt.Errorf("%q is not of the form GLOB: AGGREGATE, such as *.queue_length: max", line)

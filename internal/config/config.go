@@ -50,7 +50,8 @@ type Config struct {
 	Aggregate func(name string) format.Aggregate
 	rules     string // of which Aggregate is made
 
-	origins map[string]string // where the value of each key was found
+	// find says what has decided about a key.
+	find func(key string) (source Source, from string)
 
 	// File is the configuration file that was read; empty if there is none.
 	File string
@@ -58,7 +59,13 @@ type Config struct {
 
 // Origin says where the value of a key was found, for errors: "--listen", "listen in
 // FILE", or the key alone where nobody has said anything.
-func (c *Config) Origin(key string) string { return cmp.Or(c.origins[key], key) }
+func (c *Config) Origin(key string) string {
+	if c.find == nil { // nobody has loaded it
+		return key
+	}
+	source, from := c.find(key)
+	return origin(key, source, from)
+}
 
 // Names of the keys. A key's environment variable is its name in capitals with
 // STATVENT_ before it; its flag has dashes for underscores.
@@ -154,10 +161,15 @@ func Load(flags *pflag.FlagSet, file string) (*Config, error) {
 	if err := v.MergeConfigMap(settings); err != nil {
 		return nil, err
 	}
-	c, err := decode(v, func(key string) string { return origin(key, flags, v, file) })
+	find := func(key string) (Source, string) { return find(key, flags, v, file) }
+	c, err := decode(v, func(key string) string {
+		source, from := find(key)
+		return origin(key, source, from)
+	})
 	if err != nil {
 		return nil, err
 	}
+	c.find = find
 	c.File = file
 	return c, nil
 }
@@ -259,17 +271,15 @@ func checkKey(key string) error {
 }
 
 // origin says where the value of a key came from, for errors.
-func origin(key string, flags *pflag.FlagSet, v *viper.Viper, file string) string {
-	if flag := flags.Lookup(flagName(key)); flag != nil && flag.Changed {
-		return "--" + flag.Name
+func origin(key string, source Source, from string) string {
+	switch source {
+	case FromFlag, FromVariable:
+		return from
+	case FromFile:
+		return key + " in " + from
+	default:
+		return key
 	}
-	if os.Getenv(variable(key)) != "" {
-		return variable(key)
-	}
-	if v.InConfig(key) {
-		return key + " in " + file
-	}
-	return key
 }
 
 // decode checks the values and gives them their types.
@@ -313,10 +323,6 @@ func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
 		LogFormat:    oneOf(LogFormat, "text", "json"),
 		Interval:     duration(Interval),
 		StateDir:     cmp.Or(v.GetString(StateDir), defaultStateDir()),
-		origins:      make(map[string]string, len(keys)),
-	}
-	for _, k := range keys {
-		c.origins[k.name] = origin(k.name)
 	}
 	var err error
 	if c.SocketMode, err = parseMode(v.GetString(SocketMode)); err != nil {

@@ -54,7 +54,7 @@ func TestDefaults(t *testing.T) {
 	if len(c.Owners)+len(c.AllowedHosts) > 0 {
 		t.Errorf("there are owners %q and hosts %q", c.Owners, c.AllowedHosts)
 	}
-	c.Owners, c.AllowedHosts, c.origins = nil, nil, nil // no matter whether nil or empty
+	c.Owners, c.AllowedHosts, c.find = nil, nil, nil // no matter whether nil or empty
 	if !reflect.DeepEqual(*c, want) {
 		t.Errorf("got %+v, want %+v", *c, want)
 	}
@@ -208,7 +208,7 @@ func TestShippedFileIsTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shipped.File, shipped.origins, defaults.origins = "", nil, nil
+	shipped.File, shipped.find, defaults.find = "", nil, nil
 	if !reflect.DeepEqual(shipped, defaults) {
 		t.Errorf("it says %+v, the defaults are %+v", *shipped, *defaults)
 	}
