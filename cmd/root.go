@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -75,6 +76,7 @@ type app struct {
 	configFile string
 	config     *config.Config // loaded before a command runs
 	flags      *pflag.FlagSet // of all commands
+	started    time.Time      // when a completion began
 }
 
 // newRoot returns the command for a command line with these arguments.
@@ -127,38 +129,35 @@ not be read, or some lines could not be stored (the others were printed, or stor
 	config.AddFlag(flags, config.Color, "")
 	flags.StringVar(&a.configFile, "config", "", "configuration `file`")
 
+	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(newEmit(a))
 	if len(args) > 0 && args[0] == "emit" {
 		// Scripts call it thousands of times, without need for the others.
-		root.CompletionOptions.DisableDefaultCmd = true
 		return root
 	}
-	root.AddCommand(newServe(a), newCat(a), newList(a), newWatch(a), newConfig(a), newVersion(a))
+	root.AddCommand(newServe(a), newCat(a), newList(a), newWatch(a), newConfig(a), newVersion(a), newCompletion(a))
+	if len(args) > 0 && isCompletion(args[0]) {
+		a.addCompletion(root)
+	}
 	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
-	refuseUnknown(root, "help")
-	refuseUnknown(root, "completion")
+	refuseUnknown(root)
 	return root
 }
 
-// refuseUnknown makes a command of cobra's that has topics complain about one
-// that it doesn't know.
-func refuseUnknown(root *cobra.Command, name string) {
-	cmd, _, err := root.Find([]string{name})
+// refuseUnknown makes help complain about a command that it doesn't know.
+func refuseUnknown(root *cobra.Command) {
+	help, _, err := root.Find([]string{"help"})
 	if err != nil {
 		return
 	}
-	run := cmd.Run // nil where the topics are commands below it
-	cmd.Args = cobra.ArbitraryArgs
-	cmd.Run = nil
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+	run := help.Run
+	help.Args = cobra.ArbitraryArgs
+	help.Run = nil
+	help.RunE = func(cmd *cobra.Command, args []string) error {
 		if len(args) > 0 {
-			if known, _, err := root.Find(args); run == nil || err != nil || known == root {
+			if known, _, err := root.Find(args); err != nil || known == root {
 				return usage(cmd, fmt.Errorf("unknown topic %q", args[0]))
 			}
-		}
-		if run == nil {
-			return cmd.Help()
 		}
 		run(cmd, args)
 		return nil
@@ -170,7 +169,7 @@ func refuseUnknown(root *cobra.Command, name string) {
 func (a *app) configure(cmd *cobra.Command, _ []string) error {
 	for c := cmd; c != nil; c = c.Parent() {
 		switch c.Name() {
-		case "help", "completion", "version", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd:
+		case "help", "completion", "version", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd, bashRequest:
 			return nil
 		}
 	}

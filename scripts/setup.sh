@@ -12,6 +12,8 @@ need shellcheck shellcheck
 need php php-cli
 need prometheus prometheus
 need chromium chromium
+need zsh zsh
+need fish fish
 need systemd-socket-activate systemd
 if [ -z "$missing" ]; then
 	exit 0
