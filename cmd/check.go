@@ -4,12 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"os"
-	"strings"
 
 	"github.com/statvent/statvent/internal/config"
 	"github.com/statvent/statvent/internal/host"
+	"github.com/statvent/statvent/internal/listen"
 	"github.com/statvent/statvent/internal/server"
 	"github.com/statvent/statvent/internal/webconfig"
 	"github.com/statvent/statvent/pkg/pipes"
@@ -19,6 +18,14 @@ import (
 func checkServe(c *config.Config) error {
 	if err := server.CheckPath(c.Path); err != nil {
 		return fmt.Errorf("%s: %w", c.Origin(config.Path), err)
+	}
+	if len(c.Listen) == 0 {
+		return fmt.Errorf("%s: no address is named", c.Origin(config.Listen))
+	}
+	for _, name := range c.AllowedHosts {
+		if err := server.CheckHost(name); err != nil {
+			return fmt.Errorf("%s: %w", c.Origin(config.AllowedHosts), err)
+		}
 	}
 	_, err := c.OwnerIDs()
 	return err
@@ -30,35 +37,17 @@ func checkUnused(c *config.Config) error {
 		return err
 	}
 	for _, address := range c.Listen {
-		if err := checkAddress(address); err != nil {
+		if err := listen.Check(address); err != nil {
 			return fmt.Errorf("%s: %w", c.Origin(config.Listen), err)
 		}
 	}
-	if len(c.Listen) == 0 {
-		return fmt.Errorf("%s: no address is named", c.Origin(config.Listen))
-	}
 	if c.Pprof != "" {
-		if err := checkAddress(c.Pprof); err != nil {
+		if err := listen.Check(c.Pprof); err != nil {
 			return fmt.Errorf("%s: %w", c.Origin(config.Pprof), err)
 		}
 	}
 	if err := webconfig.Check(c.WebConfig); err != nil {
 		return fmt.Errorf("%s: %w", c.Origin(config.WebConfig), err)
-	}
-	return nil
-}
-
-// checkAddress says what is wrong with the form of an address.
-func checkAddress(address string) error {
-	if strings.HasPrefix(address, "unix:") {
-		return nil // whoever makes the socket knows what it takes
-	}
-	_, port, err := net.SplitHostPort(address)
-	if err == nil {
-		_, err = net.LookupPort("tcp", port)
-	}
-	if err != nil {
-		return fmt.Errorf("%q is not an address and a port, such as 127.0.0.1:7828", address)
 	}
 	return nil
 }

@@ -31,6 +31,25 @@ func Open(option string, mode fs.FileMode, addresses ...string) ([]net.Listener,
 	return listeners, nil
 }
 
+// Check says what is wrong with an address, as far as that can be told without
+// opening it.
+func Check(address string) error {
+	if path, ok := strings.CutPrefix(address, unixPrefix); ok {
+		if err := checkSocket(path); err != nil {
+			return fmt.Errorf("%s: %w", address, err)
+		}
+		return nil
+	}
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return fmt.Errorf("%q is not an address and a port, such as 127.0.0.1:7828, or %sPATH", address, unixPrefix)
+	}
+	return nil
+}
+
 // CloseAll closes the listeners.
 func CloseAll(listeners []net.Listener) {
 	for _, l := range listeners {
@@ -95,6 +114,7 @@ var (
 	errInUse     = errors.New("a server answers there")
 	errNotSocket = errors.New("something is there that is not a socket")
 	errAbstract  = errors.New("a socket without a file has no mode")
+	errTooLong   = errors.New("the path is too long")
 	errNoPath    = errors.New("no path is named")
 	errNoSockets = errors.New("this system has no sockets with a mode")
 )
@@ -111,7 +131,7 @@ func explainSocket(err error, option, path string) error {
 		hint = option + " takes " + unixPrefix + " and the path of a file, such as " + unixPrefix + "/run/statvent/statvent.sock"
 	case errors.Is(err, errNoSockets):
 		hint = option + " takes an address and a port"
-	case errors.Is(err, syscall.EINVAL):
+	case errors.Is(err, errTooLong):
 		hint = "the path of a socket has about a hundred bytes at the most"
 	}
 	return output.WithHint(fmt.Errorf("can't listen on %s%s: %w", unixPrefix, path, bare(err)), hint)

@@ -85,7 +85,46 @@ func TestAddresses(t *testing.T) {
 	fails(t, "can't listen on unix:: no path is named", "unix:")
 	fails(t, "a socket without a file has no mode", "unix:@abstract")
 	fails(t, "no such file or directory", "unix:"+filepath.Join(path, "..", "nowhere", "s"))
-	fails(t, "invalid argument", "unix:"+filepath.Join(filepath.Dir(path), strings.Repeat("x", 120)))
+	fails(t, "the path is too long", "unix:"+filepath.Join(filepath.Dir(path), strings.Repeat("x", 120)))
+}
+
+// What is wrong with an address is said without opening it, of all that Open
+// would refuse for its form or for what is there.
+func TestCheck(t *testing.T) {
+	dir := shortDir(t)
+	file, path := filepath.Join(dir, "file"), filepath.Join(dir, "s")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	right := func(address string) {
+		t.Helper()
+		if err := Check(address); err != nil {
+			t.Error(err)
+		}
+	}
+	wrong := func(want, address string) {
+		t.Helper()
+		if err := Check(address); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %s", address, err, want)
+		}
+		if strings.HasPrefix(address, unixPrefix) {
+			fails(t, want, address)
+		}
+	}
+	right("127.0.0.1:0")
+	right(":7828")
+	right("[::1]:http")
+	right("unix:" + path)
+	right("unix:" + filepath.Join(dir, "later", "s")) // a service manager makes the directory
+	opens(t, 0o600, "unix:"+path)
+	right("unix:" + path) // a serve that runs checks its own address
+	for _, address := range []string{"", "nonsense", "127.0.0.1", "127.0.0.1:99999", "127.0.0.1:nonsense"} {
+		wrong("is not an address and a port", address)
+	}
+	wrong("no path is named", "unix:")
+	wrong("a socket without a file has no mode", "unix:@x")
+	wrong("something is there that is not a socket", "unix:"+file)
+	wrong("the path is too long", "unix:"+filepath.Join(dir, strings.Repeat("x", 120)))
 }
 
 func TestIsLocal(t *testing.T) {

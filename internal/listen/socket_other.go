@@ -8,3 +8,5 @@ import (
 )
 
 func openSocket(string, fs.FileMode) (net.Listener, error) { return nil, errNoSockets }
+
+func checkSocket(string) error { return errNoSockets }

@@ -69,7 +69,7 @@ func checkSocket(path string) error {
 	case strings.HasPrefix(path, "@"):
 		return errAbstract // net would make one
 	case len(path) >= len(unix.RawSockaddrUnix{}.Path):
-		return unix.EINVAL // what the kernel says
+		return errTooLong
 	}
 	if there, err := os.Lstat(path); err == nil && there.Mode().Type() != fs.ModeSocket {
 		return errNotSocket

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -40,6 +41,20 @@ func (h *hosts) set(names []string) {
 		allowed[hostname(name)] = true
 	}
 	h.names.Store(&allowed)
+}
+
+// CheckHost says why no request can call this host by a name, as it is in a list of
+// allowed hosts.
+func CheckHost(name string) error {
+	parent := strings.TrimPrefix(hostname(name), "*.")
+	_, err := netip.ParseAddr(parent)
+	switch {
+	case name == "*":
+		return errors.New("\"*\" would let any page on the web read the stats: name the hosts, or a domain such as *.example.org")
+	case parent == "", strings.ContainsAny(name, "/?#@ \t"), strings.ContainsAny(parent, "*[]"), err != nil && strings.Contains(parent, ":"):
+		return fmt.Errorf("%q is not the name of a host, such as stats.example.org or *.example.org", name)
+	}
+	return nil
 }
 
 // allow reports whether a request may call this host so. One without a host, as in

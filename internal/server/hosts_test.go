@@ -90,3 +90,20 @@ func TestHostIsCheckedOnEachPath(t *testing.T) {
 		t.Errorf("the name is allowed now, and got %d", status)
 	}
 }
+
+func TestNamesThatNoRequestCanHave(t *testing.T) {
+	is := func(name string, want string) {
+		t.Helper()
+		err := CheckHost(name)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: got %v, want %q", name, err, want)
+		}
+	}
+	for _, name := range []string{"web1", "WEB1.", "stats.example.org", "*.example.org", "web1:7828", "a_b", "192.0.2.1", "::1", "[::1]:80"} {
+		is(name, "")
+	}
+	is("*", "any page on the web")
+	for _, name := range []string{"", ":80", "*.", "https://web1/", "web1/", "http://web1:80", "*.*.example.org", "web*", "user@web1", "a:b:c"} {
+		is(name, "is not the name of a host")
+	}
+}
