@@ -177,29 +177,35 @@ func testPageShows(t *testing.T, b *browser) {
 	tab.until(`document.body.dataset.state === "paused" && document.querySelector("#state-text").textContent.startsWith("paused at ")`)
 	asked, value := tab.asked("/live"), tab.text(cell("app.requests", "value"))
 	p.do("set app.users 99")
-	collections := collectionsOf(t, serve, 3) // time in which it would have asked
-	if now := tab.asked("/live"); now != asked || tab.text(cell("app.requests", "value")) != value || collections < 3 {
-		t.Errorf("while it pauses it asks %d times", now-asked)
+	tab.click(rowsExpression + `[0].querySelector("bdi")`)
+	tab.until(`document.querySelector("#panel .note")?.textContent.startsWith("Paused: ") && !document.querySelector("#panel .note").hidden`)
+	awaitCollections(t, serve, 3) // time in which it would have asked
+	if now := tab.asked("/live"); now != asked || tab.text(cell("app.requests", "value")) != value {
+		t.Errorf("while it pauses it asks %d times, and has %s after %s", now-asked, tab.text(cell("app.requests", "value")), value)
 	}
 	tab.click(`document.querySelector("#pause")`)
 	tab.until(cell("app.users", "value") + ` === "99"`)
+	tab.until(`document.querySelectorAll("#panel tbody tr").length === 1 && document.querySelector("#panel .note").hidden`)
 	tab.staysCalm(serve.url)
 }
 
-// collectionsOf waits until somebody who asks as a page does had so many live
+// awaitCollections waits until somebody who asks as a page does had so many live
 // collections.
-func collectionsOf(t *testing.T, serve *service, n int) int {
+func awaitCollections(t *testing.T, serve *service, n int) {
 	t.Helper()
 	var last struct {
 		Timestamp json.Number `json:"timestamp"`
 	}
 	for range n {
-		body, _ := serve.get(t, "/live?after="+last.Timestamp.String())
+		before := last.Timestamp
+		body, _ := serve.get(t, "/live?after="+before.String())
 		if err := json.Unmarshal(body, &last); err != nil {
 			t.Fatal(err)
 		}
+		if last.Timestamp == before {
+			t.Fatalf("the collection of %s is served again", before)
+		}
 	}
-	return n
 }
 
 func testPageLink(t *testing.T, b *browser) {
@@ -539,6 +545,20 @@ func testPageKeyboard(t *testing.T, b *browser) {
 	active("stat.199") // the pinned come first
 	tab.press("/")
 	tab.until(`document.activeElement.id === "search"`)
+	// All is not silently what is got for too many, nor for none.
+	tab.press("stat")
+	tab.until(`document.querySelector("#count").textContent === "200 of 200 stats"`)
+	tab.press(enter)
+	tab.press("c")
+	tab.until(`document.querySelector("#toast").textContent.startsWith("Of all 200 stats: too many match for one address. ")`)
+	tab.until(`document.querySelector("#download").title.includes("too many match")`)
+	tab.press("/")
+	tab.press("nothing")
+	tab.until(`document.querySelector("#count").textContent === "0 of 200 stats" && !document.querySelector("#download").href`)
+	tab.press(enter)
+	tab.press("c")
+	tab.until(`document.querySelector("#toast").textContent.startsWith("No stat matches")`)
+	tab.press("/")
 	tab.press("stat.05")
 	tab.until(`document.querySelector("#count").textContent === "10 of 200 stats"`)
 	tab.press(down)
@@ -583,6 +603,31 @@ func testPageKeyboard(t *testing.T, b *browser) {
 		t.Errorf("without a name: %s", unnamed)
 	}
 	tab.staysCalm(serve.url)
+
+	// What the panel covers, no key reaches; going back closes it.
+	phone := b.newTab(400, 700)
+	phone.open(serve.url + "/")
+	for range 2 {
+		phone.until(rowsExpression + `.length > 5`)
+		phone.click(rowsExpression + `[3].querySelector("bdi")`)
+		phone.until(`location.hash === "#open=stat.003" && document.activeElement.id === "panel"`)
+		for range 12 {
+			phone.press(tabKey)
+			if outside := phone.text(`document.activeElement.closest("#panel, body > :not(main)") || document.activeElement === document.body ? "" : document.activeElement.outerHTML`); outside != "" {
+				t.Fatalf("the tab key leads to %s, which is covered", outside)
+			}
+		}
+		evaluate[bool](phone, `(history.back(), true)`)
+		phone.until(`document.querySelector("#panel").hidden && location.hash === "" && document.activeElement.id === "grid"`)
+	}
+	phone.press(down)
+	phone.press(enter)
+	phone.until(`location.hash === "#open=stat.004"`)
+	phone.press("p")
+	phone.until(`location.hash === "#pin=stat.004&open=stat.004"`)
+	phone.press(escape)
+	phone.until(`document.querySelector("#panel").hidden && location.hash === "#pin=stat.004" && history.state.list`)
+	phone.staysCalm(serve.url)
 }
 
 // Text stands out from what is behind it, as WCAG's level AA has it.
@@ -699,6 +744,13 @@ func testPageSources(t *testing.T, b *browser) {
 	_ = two.Process.Signal(syscall.SIGSTOP)
 	tab.until(`document.querySelector("#sources-text").textContent === "2 sources, 1 error"`)
 	tab.until(fmt.Sprintf(`document.querySelector("#trouble").textContent.startsWith("Source %d: ")`, two.Process.Pid))
+	tab.open(serve.url + "/#open=jobs") // whose rate there nobody knows
+	tab.until(`document.querySelector("#panel .shares .silent")?.cells[2].textContent === "–"`)
+	tab.until(`/unresponsive, values of \d+ s ago$/.test(document.querySelector("#panel .shares .silent .command").textContent)`)
+	evaluate[bool](tab, `(document.querySelector("#trouble").focus(), true)`)
+	tab.press(enter)
+	tab.until(`document.querySelectorAll("#panel .sources > li").length === 2 && document.activeElement.id === "panel"`)
+	tab.press(escape)
 	tab.click(`document.querySelector("#sources-button")`)
 	tab.until(`document.querySelectorAll("#panel .sources > li").length === 2`)
 	tab.until(fmt.Sprintf(`document.querySelector("#panel .state-unresponsive .source").textContent === "%d" && document.querySelector("#panel .state-unresponsive .source-error").textContent !== ""`, two.Process.Pid))
@@ -928,10 +980,21 @@ func testPageEmpty(t *testing.T, b *browser) {
 	tab := b.newTab(800, 600)
 	tab.open(serve.url + "/")
 	tab.until(`document.querySelector("#empty").textContent.startsWith("No program publishes in ` + dir + ` yet.")`)
-	if _, stderr, code := runStatvent(t, dir, "emit", "hello.world"); code != 0 {
-		t.Fatal(stderr)
+	command := tab.text(`document.querySelector("#empty pre").textContent`)
+	if out, err := exec.Command("sh", "-c", strings.Replace(command, "statvent", binary, 1)).CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v %s", command, err, out)
 	}
 	tab.waitForRows("hello.world")
 	tab.until(`document.querySelector("#empty").hidden`)
 	tab.staysCalm(serve.url)
+
+	// Where others are left out, it says so.
+	startPublisher(t, dir, "jobs=1")
+	picky := startServe(t, dir, "--owner", "12345678")
+	other := b.newTab(800, 600)
+	other.open(picky.url + "/")
+	other.until(`/^No program that counts publishes in .*2 sources of \S+ are left out: --owner/.test(document.querySelector("#empty").textContent)`)
+	other.press("o")
+	other.until(`/2 sources of \S+ are left out: --owner/.test(document.querySelector("#panel .left-out").textContent)`)
+	other.staysCalm(picky.url)
 }

@@ -50,7 +50,8 @@ func (l *latest) keep(a *answer) {
 //	     "labels": [{"label": "median", "percentile": 50, "value": 1.5},
 //	                {"label": "mean", "value": 1.5}]}       no labels without samples
 //	  ],
-//	  "pipe_dir", "sources", "passed_over", "conflicts":    as /sources has them
+//	  "pipe_dir", "sources", "passed_over", "left_out",
+//	  "conflicts":                    as /sources has them
 //	  "detail": {                     with ?stat=NAME alone
 //	    "name": "a",
 //	    "sources": [{"source": 0, "stats": [{"kind": "counter", "value": 1}]}]

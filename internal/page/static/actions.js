@@ -2,13 +2,20 @@
 
 import { asPattern } from "./names.js";
 
-const MOST = 50; // patterns in a URL
+export const MOST = 50; // patterns in a URL
 
-// url returns where /stats has these stats: all if stats is null.
+// url returns where /stats has these stats, MOST of them at the most: all if stats is
+// null.
 export function url(path, stats) {
   const base = new URL("." + path, document.baseURI.replace(/[?#].*$/, ""));
-  const patterns = stats && stats.length <= MOST ? stats.map((stat) => "match=" + asPattern(stat.name, stat.isDistribution)) : [];
+  const patterns = stats?.map((stat) => "match=" + asPattern(stat.name, stat.isDistribution)) ?? [];
   return base.href.replaceAll("'", "%27") + (patterns.length ? "?" + patterns.join("&") : "");
+}
+
+// emit returns the command that publishes a first stat where the server looks.
+export function emit(dir) {
+  const quoted = /^[\w@%+=:,./-]+$/.test(dir) ? dir : `'${dir.replaceAll("'", "'\\''")}'`;
+  return `statvent emit -d ${quoted} hello.world`;
 }
 
 // curl returns the command that gets the same.

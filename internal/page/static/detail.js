@@ -12,7 +12,7 @@ import { rateOf } from "./table.js";
 const LINES = 12; // in the chart of the processes; more can't be told apart
 
 export class Detail {
-  // actions: close(), pin(stat), curl(stat), show(values: boolean)
+  // actions: close(), pin(stat), curl(stat), show(values: boolean), paused()
   constructor(root, stat, history, { pinned, values }, actions) {
     this.root = root;
     this.stat = stat;
@@ -28,7 +28,7 @@ export class Detail {
 
   #build(pinned) {
     const { stat, actions } = this;
-    this.pin = h("button", { type: "button", "aria-pressed": String(pinned), title: "Pin (p)", onclick: () => actions.pin(stat) }, icon(icons.pin), h("span", { class: "word" }, "Pin"));
+    this.pin = h("button", { type: "button", "aria-pressed": String(pinned), title: "Pin", onclick: () => actions.pin(stat) }, icon(icons.pin), h("span", { class: "word" }, "Pin"));
     const curl = h("button", { type: "button", title: "Copy this stat as curl (c)", onclick: () => actions.curl(stat) }, icon(icons.curl), h("span", { class: "word" }, "curl"));
     const close = h("button", { type: "button", class: "close", title: "Close (Esc)", "aria-label": "Close", onclick: actions.close }, icon(icons.close));
     const name = h("h2", { title: stat.full }, h("bdi", {}, h("span", { class: "prefix" }, stat.prefix), h("span", { class: "last" }, stat.last)));
@@ -188,6 +188,7 @@ export class Detail {
   }
 
   #updateShares(slots, times) {
+    const { stat } = this;
     const shares = this.#shares();
     // What is kept of processes that have ended moves when another ends: that is no
     // rate of its own.
@@ -202,8 +203,10 @@ export class Detail {
       drawn.sort((a, b) => were.has(b.id) - were.has(a.id) || b.here - a.here || size(b) - size(a));
       drawn = drawn.slice(0, LINES).sort((a, b) => this.#color(a) - this.#color(b));
     }
-    this.note.hidden = all <= LINES;
-    put(this.note, `The chart has ${LINES} of ${all} processes.`);
+    // The server has no collection but its latest: not that which the page stands at.
+    const unasked = shares.length === 0 && stat.here && this.actions.paused();
+    this.note.hidden = all <= LINES && !unasked;
+    put(this.note, unasked ? "Paused: what each process says comes when the page goes on." : `The chart has ${LINES} of ${all} processes.`);
     this.drawn = drawn;
     const shape = drawn.map((share) => share.id).join("\n");
     if (!this.share || this.shape !== shape) {

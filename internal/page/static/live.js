@@ -7,11 +7,16 @@ const LATE = 4000; // ms; from here on the page says that it waits
 const LIMIT = 45000; // ms; the server itself gives up sooner
 const LONGEST_BREAK = 10; // seconds between two tries
 
-// pauseFor returns when the time is over, or when wake is called.
+// pauseFor returns when the time is over, or at the signal.
 function pauseFor(milliseconds, signal) {
   return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, milliseconds);
+    signal.addEventListener("abort", end);
   });
 }
 

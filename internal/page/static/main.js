@@ -1,6 +1,6 @@
 // The live page: what it shows, and what happens where somebody clicks or types.
 
-import { curl, copy, fileName, url } from "./actions.js";
+import { curl, copy, emit, fileName, MOST, url } from "./actions.js";
 import { nextTheme, startTheme } from "./colors.js";
 import { Detail } from "./detail.js";
 import { h, put } from "./dom.js";
@@ -8,7 +8,7 @@ import { History, SPAN } from "./history.js";
 import { Live } from "./live.js";
 import { inQuery, visible } from "./names.js";
 import * as numbers from "./numbers.js";
-import { Sources, troubled } from "./sources.js";
+import { leftOut, Sources, troubled } from "./sources.js";
 import { Table } from "./table.js";
 import { format, order, parse, SORTS } from "./view.js";
 
@@ -49,6 +49,7 @@ function take(document, missed) {
   panel?.update(panel instanceof Sources ? latest : undefined);
   showSources();
   showDownload();
+  showEmpty();
 }
 
 function arrange() {
@@ -61,15 +62,25 @@ function arrange() {
   showDownload();
 }
 
+let emptySaid = "";
+
 function showEmpty() {
   const empty = $("empty");
   empty.hidden = shown.list.length > 0 || latest === null;
   if (empty.hidden) return;
-  const children = view.search
-    ? [h("p", {}, "No stat matches ", h("b", {}, visible(view.search)), "."), h("p", { class: "muted" }, "Esc clears the search.")]
-    : [h("p", {}, "No program publishes in ", h("b", {}, visible(latest.pipe_dir)), " yet."),
-      h("p", { class: "muted" }, "A first stat, from a shell:"), h("pre", {}, "statvent emit hello.world")];
-  empty.replaceChildren(...children);
+  const others = leftOut(latest.left_out);
+  const said = JSON.stringify([view.search, others, latest.pipe_dir]);
+  if (said === emptySaid) return; // somebody may be copying from it
+  emptySaid = said;
+  const dir = h("b", {}, visible(latest.pipe_dir));
+  const command = [h("p", { class: "muted" }, "A first stat, from a shell:"), h("pre", {}, visible(emit(latest.pipe_dir)))];
+  if (view.search) {
+    empty.replaceChildren(h("p", {}, "No stat matches ", h("b", {}, visible(view.search)), "."), h("p", { class: "muted" }, "Esc clears the search."));
+  } else if (others) {
+    empty.replaceChildren(h("p", {}, "No program that counts publishes in ", dir, " yet."), h("p", {}, `${others}.`));
+  } else {
+    empty.replaceChildren(h("p", {}, "No program publishes in ", dir, " yet."), ...command);
+  }
 }
 
 function showHead() {
@@ -133,8 +144,28 @@ function countDown(until) {
 
 function keep() {
   const hash = format(view);
-  if (hash !== location.hash.replace(/^#/, "")) window.history.replaceState(null, "", hash ? "#" + hash : location.pathname + location.search);
+  if (hash !== location.hash.replace(/^#/, "")) window.history.replaceState(window.history.state, "", hash ? "#" + hash : location.pathname + location.search);
 }
+
+// Where the panel covers the list, it has an entry of its own in the browser's
+// history, if somebody opened it here: going back closes it.
+const hasEntry = () => Boolean(window.history.state?.panel);
+let inEntry = hasEntry();
+
+function enter() {
+  if (!narrow.matches || panel || inEntry) return;
+  window.history.replaceState({ list: true }, "");
+  window.history.pushState({ panel: true }, "");
+  inEntry = true;
+}
+
+addEventListener("popstate", () => {
+  const left = inEntry && Boolean(window.history.state?.list); // not for an address that somebody typed
+  inEntry = hasEntry();
+  if (!left) return;
+  closePanel(true);
+  keep(); // what else was done meanwhile stays
+});
 
 function openStat() {
   return view.open === null ? null : history.stats.get(view.open) ?? null;
@@ -175,15 +206,28 @@ function open(stat) {
   table.open(stat);
   $("panel").hidden = false;
   panel = new Detail($("panel"), stat, history, { pinned: view.pins.has(stat.id), values: view.values },
-    { close: () => closePanel(true), pin, curl: copyCurl, show: showValues });
+    { close: () => closePanel(true), pin, curl: copyCurl, show: showValues, paused: () => live.paused });
   panel.update();
   showPanel();
   live.hurry();
 }
 
 function toggle(stat) {
-  if (panel && openStat() === stat) closePanel(true);
-  else open(stat);
+  if (panel && openStat() === stat) {
+    closePanel(true);
+    return;
+  }
+  enter();
+  open(stat);
+}
+
+function toggleSources() {
+  if (panel instanceof Sources) {
+    closePanel(true);
+    return;
+  }
+  enter();
+  openSources();
 }
 
 function openSources() {
@@ -202,8 +246,17 @@ function openSources() {
 
 function showPanel() {
   document.body.classList.add("with-panel");
-  if (narrow.matches) $("panel").focus();
+  cover();
 }
+
+// cover keeps the keyboard out of what the panel covers.
+function cover() {
+  const covers = narrow.matches && panel !== null;
+  if (covers && !$("panel").contains(document.activeElement)) $("panel").focus();
+  for (const covered of document.querySelectorAll(".bar, .trouble-place, .list")) covered.inert = covers;
+}
+
+narrow.addEventListener("change", cover);
 
 function closePanel(back) {
   panel?.close();
@@ -213,10 +266,12 @@ function closePanel(back) {
   $("panel").hidden = true;
   $("sources-button").setAttribute("aria-expanded", "false");
   document.body.classList.remove("with-panel");
+  cover();
   if (!back) return;
   view.open = null;
   view.sources = false;
-  keep();
+  if (inEntry) window.history.back();
+  else keep();
   if (latest) showSources();
   $("grid").focus({ preventScroll: true });
 }
@@ -246,31 +301,55 @@ function search(text) {
 function pause() {
   if (live.paused) live.broken = true;
   live.pause(!live.paused);
+  if (panel instanceof Detail) panel.update();
 }
 
-// wanted are the stats that curl and the download are for: the one that is open,
-// those that match the search, or null for all.
+// wanted returns the stats that curl and the download are for: the one that is open,
+// those that match the search, or null for all; and why it is all if that isn't what
+// is shown.
 function wanted() {
-  return openStat() ? [openStat()] : view.search ? shown.list : null;
+  if (openStat()) return { stats: [openStat()], why: "" };
+  if (!view.search) return { stats: null, why: "" };
+  if (shown.list.length <= MOST) return { stats: shown.list, why: "" };
+  return { stats: null, why: `all ${numbers.count(history.stats.size, "stat")}: too many match for one address` };
 }
+
+const NOTHING = "No stat matches: there is nothing to get";
 
 async function copyCurl(stat) {
-  const command = curl(url(statsPath, stat ? [stat] : wanted()));
+  const { stats, why } = stat ? { stats: [stat], why: "" } : wanted();
+  if (stats?.length === 0) {
+    toast(NOTHING);
+    return;
+  }
+  const command = curl(url(statsPath, stats));
   const copied = await copy(command);
-  toast(copied ? `Copied: ${command}` : command, !copied);
+  toast(copied ? `Copied: ${command}` : command, !copied, why && `Of ${why}. `);
 }
 
 function showDownload() {
-  $("download").href = url(statsPath, wanted());
-  $("download").download = fileName(latest?.timestamp ?? 0);
+  const { stats, why } = wanted();
+  const link = $("download");
+  const nothing = stats?.length === 0;
+  if (nothing) link.removeAttribute("href");
+  else link.href = url(statsPath, stats);
+  link.setAttribute("aria-disabled", String(nothing));
+  link.title = nothing ? NOTHING : `Download ${why || "as JSON"} (d)`;
+  link.download = fileName(latest?.timestamp ?? 0);
+}
+
+function sayDownload() {
+  const { stats, why } = wanted();
+  if (stats?.length === 0) toast(NOTHING);
+  else if (why) toast(`Downloaded ${why}`);
 }
 
 let toastTimer = 0;
 
 // toast says something for a moment; what couldn't be copied is there to be selected
-// for longer.
-function toast(text, toSelect = false) {
-  put($("toast"), text);
+// for longer, without what is said before it.
+function toast(text, toSelect = false, before = "") {
+  $("toast").replaceChildren(h("span", { class: "before" }, before), text);
   $("toast").classList.toggle("to-select", toSelect);
   $("toast").classList.add("shown");
   clearTimeout(toastTimer);
@@ -308,7 +387,11 @@ function repaint() {
 }
 
 const keys = {
-  "/": () => { $("search").focus(); $("search").select(); },
+  "/": () => {
+    if (narrow.matches && panel) closePanel(true);
+    $("search").focus();
+    $("search").select();
+  },
   j: () => table.move(1),
   k: () => table.move(-1),
   ArrowDown: () => table.move(1),
@@ -318,11 +401,14 @@ const keys = {
   Home: () => table.move(-Infinity),
   End: () => table.move(Infinity),
   Enter: () => table.active && toggle(table.active),
-  p: () => (table.active ?? openStat()) && pin(table.active ?? openStat()),
+  p: (inPanel) => {
+    const stat = inPanel ? openStat() : table.active ?? openStat();
+    if (stat) pin(stat);
+  },
   s: () => sortBy(SORTS[(SORTS.indexOf(view.sort) + 1) % SORTS.length], undefined),
   S: () => sortBy(view.sort, !view.descending),
   " ": pause,
-  o: () => (panel instanceof Sources ? closePanel(true) : openSources()),
+  o: toggleSources,
   c: () => copyCurl(),
   d: () => $("download").click(),
   t: theme,
@@ -355,15 +441,19 @@ addEventListener("keydown", (event) => {
   const act = Object.hasOwn(keys, key) ? keys[key] : null;
   if (!act) return;
   event.preventDefault();
-  act();
+  act(Boolean(inPanel));
 });
 
 $("search").addEventListener("input", (event) => search(event.target.value));
 $("pause").addEventListener("click", pause);
 $("retry").addEventListener("click", () => live.restart());
-$("sources-button").addEventListener("click", keys.o);
-$("trouble").addEventListener("click", openSources);
+$("sources-button").addEventListener("click", toggleSources);
+$("trouble").addEventListener("click", () => {
+  openSources();
+  $("panel").focus(); // the button is gone
+});
 $("curl").addEventListener("click", () => copyCurl());
+$("download").addEventListener("click", sayDownload);
 $("theme").addEventListener("click", theme);
 $("help-button").addEventListener("click", keys["?"]);
 $("every").addEventListener("change", (event) => {

@@ -8,10 +8,25 @@ import * as numbers from "./numbers.js";
 // troubled are the sources that something is wrong with; processes end.
 export const troubled = (sources) => sources.filter((s) => s.error && s.state !== "stale");
 
+// leftOut says how many sources of whom don't count, because others were named whose
+// sources do; empty if none is.
+export function leftOut(users) {
+  const most = 3;
+  const ordered = [...users].sort((a, b) => b.sources - a.sources);
+  const all = ordered.reduce((sum, { sources }) => sum + sources, 0);
+  if (all === 0) return "";
+  const said = ordered.slice(0, most).map(({ user, sources }, i) => `${i === 0 ? numbers.count(sources, "source") : sources} of ${visible(user)}`);
+  const more = ordered.slice(most);
+  if (more.length > 0) said.push(`${more.reduce((sum, { sources }) => sum + sources, 0)} of ${numbers.count(more.length, "other")}`);
+  const last = said.pop();
+  return `${said.length > 0 ? said.join(", ") + " and " : ""}${last} ${all === 1 ? "is" : "are"} left out: --owner`;
+}
+
 export class Sources {
   constructor(root, close) {
     this.root = root;
     this.where = h("p", { class: "note" });
+    this.left = h("p", { class: "note left-out" });
     this.list = h("ul", { class: "sources" });
     this.more = h("div");
     this.items = new Map();
@@ -19,11 +34,12 @@ export class Sources {
     root.replaceChildren(
       h("div", { class: "panel-head" }, h("h2", {}, "Sources"),
         h("div", { class: "panel-controls" }, h("button", { type: "button", class: "close", title: "Close (Esc)", "aria-label": "Close", onclick: close }, icon(icons.close)))),
-      h("div", { class: "panel-body" }, this.where, this.list, this.more));
+      h("div", { class: "panel-body" }, this.where, this.left, this.list, this.more));
   }
 
   update(document) {
     put(this.where, `${numbers.count(document.sources.length, "source")} in ${visible(document.pipe_dir)}`);
+    put(this.left, leftOut(document.left_out));
     const ordered = [...document.sources].sort((a, b) => Boolean(b.error) - Boolean(a.error) || (a.kind === "retained") - (b.kind === "retained"));
     const present = new Set();
     ordered.forEach((source, position) => {
