@@ -218,14 +218,18 @@ func TestWebConfig(t *testing.T) {
 
 	// A wrong version changes nothing; a renewed certificate is shown to the next.
 	put("web.yml", asks+"basic_auth_user: {}\n")
-	waitUntil(t, "it says that the file is wrong", func() bool {
-		gets("200", "alice:secret", client...)
-		text, err := os.ReadFile(serve.Stderr.(*os.File).Name())
-		return err == nil && strings.Contains(string(text), "line 2: field basic_auth_user not found")
-	})
+	says := func(want string) {
+		t.Helper()
+		waitUntil(t, "it says "+want, func() bool {
+			gets("200", "alice:secret", client...)
+			text, err := os.ReadFile(serve.Stderr.(*os.File).Name())
+			return err == nil && strings.Contains(string(text), want)
+		})
+	}
+	says("line 2: field basic_auth_user not found")
 	gets("401", "alice:guess", client...)
 	ca.Issue(t, "localhost", "second").Write(t, dir, "server")
-	put("web.yml", asks)
+	put("web.yml", asks+users)
 	pair, err := tls.LoadX509KeyPair(file("client.pem"), file("client.key"))
 	if err != nil {
 		t.Fatal(err)
@@ -238,7 +242,21 @@ func TestWebConfig(t *testing.T) {
 		defer conn.Close()
 		return conn.ConnectionState().PeerCertificates[0].DNSNames[1] == "second"
 	})
-	gets("200", "nobody:nothing", client...) // the users are gone
+
+	// That nobody is asked for a password any more takes a SIGHUP.
+	put("web.yml", "")
+	says("web.yml: it is empty")
+	gets("401", "nobody:nothing", client...)
+	put("web.yml", asks)
+	says("web.yml: it has no users")
+	gets("401", "nobody:nothing", client...)
+	if err := serve.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	waitUntil(t, "the users are gone", func() bool {
+		out, _ := curl(t, append(client, "--cacert", file("ca.pem"), "-w", "%{http_code}", "-o", "/dev/null", "https://localhost"+port+"/stats")...)
+		return out == "200"
+	})
 	serve.end(t)
 
 	_, stderr, code := runStatvent(t, dir, "serve", "--listen", "127.0.0.1:0", "--web-config", file("nowhere.yml"))

@@ -101,7 +101,7 @@ var keys = []struct{ name, value, usage string }{
 	{Listen, "127.0.0.1:7828", "`address` and port to serve at, or unix:PATH; may be repeated"},
 	{SocketMode, "0660", "`mode` of the sockets that unix:PATH makes"},
 	{AllowedHosts, "", "`name` that requests may call this host by, beside localhost and IP addresses; may be repeated"},
-	{MaxConnections, "512", "the most `connections` at a time"},
+	{MaxConnections, "256", "the most `connections` at a time"},
 	{WebConfig, "", "`file` with TLS and the users, as Prometheus' exporters have it"},
 	{Pprof, "", "`address` and port to serve profiles of serve itself at; none if empty"},
 	{Path, "/stats", "`path` of the JSON document"},

@@ -47,7 +47,7 @@ func TestDefaults(t *testing.T) {
 	want := Config{
 		PipeDir: "/tmp/stats-pipe", Deadline: 500 * time.Millisecond, StaleAfter: time.Minute,
 		Color: "auto", Path: "/stats",
-		Listen: []string{"127.0.0.1:7828"}, SocketMode: 0o660, MaxConnections: 512,
+		Listen: []string{"127.0.0.1:7828"}, SocketMode: 0o660, MaxConnections: 256,
 		LogLevel: "info", LogFormat: "text", Interval: time.Second,
 		StateDir: "/nowhere/.local/state/statvent",
 	}

@@ -40,6 +40,6 @@ func TestSettingsSayWhereTheyCameFrom(t *testing.T) {
 	is(Interval, "1h", FromFile, c.File)
 	is(Path, "/stats", FromDefault, "")
 	is(StateDir, "/nowhere/.local/state/statvent", FromDefault, "")
-	is(MaxConnections, "512", FromDefault, "")
+	is(MaxConnections, "256", FromDefault, "")
 	is(AllowedHosts, "", FromDefault, "")
 }

@@ -66,10 +66,10 @@ const (
 
 // Headers that have begun and don't end take up to twenty times their size, and so
 // do handshakes that don't; those that are whole are answered at once. A usual one
-// has less than freeHeld bytes, which each connection may take: 512 of them with as
-// much in the shortest lines make the process 50 MB larger. What goes beyond that is
-// bounded by maxHeld for all together, and the largest is closed. So nobody can have
-// a usual one closed.
+// has less than freeHeld bytes, which each connection may take: as much in the
+// shortest lines makes the process 100 kB larger. What goes beyond that is bounded by
+// maxHeld for all together, and the largest is closed. So nobody can have a usual one
+// closed.
 const (
 	freeHeld = 3 << 10
 	maxHeld  = 64 << 10

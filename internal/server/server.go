@@ -46,7 +46,7 @@ type Options struct {
 }
 
 // DefaultMaxConnections is how many connections there may be at a time.
-const DefaultMaxConnections = 512
+const DefaultMaxConnections = 256
 
 // A Server serves the stats of a host. Requests that arrive while the pipes are
 // being read share that collection.
