@@ -3,6 +3,7 @@
 package cmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,11 +43,15 @@ func Main() int {
 
 func run(ctx context.Context, streams *output.Streams, args []string) int {
 	streams.SetColor("auto")
-	root := newRoot(streams, args)
+	a := &app{streams: streams}
+	root := newRoot(a, args)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	err := cmp.Or(root.ExecuteContext(ctx), a.helpError)
 	if err == nil {
 		return exitDone
+	}
+	if output.IsClosed(err) {
+		return exitFailed
 	}
 	if code := exitCode(0); errors.As(err, &code) {
 		return int(code)
@@ -77,11 +82,11 @@ type app struct {
 	config     *config.Config // loaded before a command runs
 	flags      *pflag.FlagSet // of all commands
 	started    time.Time      // when a completion began
+	helpError  error          // why help could not be printed
 }
 
 // newRoot returns the command for a command line with these arguments.
-func newRoot(streams *output.Streams, args []string) *cobra.Command {
-	a := &app{streams: streams}
+func newRoot(a *app, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "statvent",
 		Short: "See the stats that programs publish at named pipes",
@@ -108,18 +113,20 @@ not be read, or some lines could not be stored (the others were printed, or stor
 			if len(args) == 0 {
 				return cmd.Help()
 			}
-			message := fmt.Sprintf("unknown command %q", args[0])
-			if similar := cmd.SuggestionsFor(args[0]); len(similar) > 0 {
-				message += ": did you mean " + strings.Join(similar, " or ") + "?"
-			}
-			return usage(cmd, errors.New(message))
+			return unknown(cmd, "command", args[0])
 		},
 		PersistentPreRunE: a.configure,
 	}
-	root.SetIn(streams.In)
-	root.SetOut(streams.Out)
-	root.SetErr(streams.Err)
-	root.SetFlagErrorFunc(usage)
+	root.SetIn(a.streams.In)
+	root.SetOut(a.streams.Out)
+	root.SetErr(a.streams.Err)
+	root.SetHelpFunc(a.printHelp)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		if color := cmd.Flags().Lookup("color"); color != nil && color.Changed {
+			a.streams.SetColor(color.Value.String())
+		}
+		return usage(cmd, err)
+	})
 	root.SuggestionsMinimumDistance = 2
 
 	flags := root.PersistentFlags()
@@ -136,32 +143,11 @@ not be read, or some lines could not be stored (the others were printed, or stor
 		return root
 	}
 	root.AddCommand(newServe(a), newCat(a), newList(a), newWatch(a), newConfig(a), newVersion(a), newCompletion(a))
+	root.SetHelpCommand(newHelp(a))
 	if len(args) > 0 && isCompletion(args[0]) {
 		a.addCompletion(root)
 	}
-	root.InitDefaultHelpCmd()
-	refuseUnknown(root)
 	return root
-}
-
-// refuseUnknown makes help complain about a command that it doesn't know.
-func refuseUnknown(root *cobra.Command) {
-	help, _, err := root.Find([]string{"help"})
-	if err != nil {
-		return
-	}
-	run := help.Run
-	help.Args = cobra.ArbitraryArgs
-	help.Run = nil
-	help.RunE = func(cmd *cobra.Command, args []string) error {
-		if len(args) > 0 {
-			if known, _, err := root.Find(args); err != nil || known == root {
-				return usage(cmd, fmt.Errorf("unknown topic %q", args[0]))
-			}
-		}
-		run(cmd, args)
-		return nil
-	}
 }
 
 // configure loads the configuration before a command runs. What helps with the

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -37,6 +38,24 @@ func Escape(s string) string {
 		i += size
 	}
 	return b.String()
+}
+
+// escapeJSON returns a JSON text as a terminal may see it. To whoever parses it, it
+// is the same.
+func escapeJSON(text []byte) []byte {
+	escaped := make([]byte, 0, len(text))
+	for _, r := range string(text) {
+		switch {
+		case r == '\n' || unicode.IsPrint(r):
+			escaped = utf8.AppendRune(escaped, r)
+		case r < 0x10000:
+			escaped = fmt.Appendf(escaped, `\u%04x`, r)
+		default:
+			high, low := utf16.EncodeRune(r)
+			escaped = fmt.Appendf(escaped, `\u%04x\u%04x`, high, low)
+		}
+	}
+	return escaped
 }
 
 // isHarmless tells whether there is nothing to escape. Bidirectional controls

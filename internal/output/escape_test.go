@@ -1,6 +1,8 @@
 package output
 
 import (
+	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
 	"unicode"
@@ -34,6 +36,22 @@ func TestEscape(t *testing.T) {
 	becomes("\x00\x7f", `\x00\x7f`)
 	becomes("a\u200bb", `a\u200bb`) // a blank without width
 	becomes("\U000e0041", `\U000e0041`)
+}
+
+func TestEscapedJSONIsTheSame(t *testing.T) {
+	is := func(text, want string) {
+		t.Helper()
+		if got := string(escapeJSON([]byte(text))); got != want {
+			t.Errorf("%q became %q, want %q", text, got, want)
+		}
+		var before, after any
+		if err := errors.Join(json.Unmarshal([]byte(text), &before), json.Unmarshal([]byte(want), &after)); err != nil || before != after {
+			t.Errorf("%q is %q, %q is %q: %v", text, before, want, after, err)
+		}
+	}
+	is("\"a\\u001b größe 日本\"\n", "\"a\\u001b größe 日本\"\n")
+	is("\"\u202egnol\u009b1m\x7f\"", `"\u202egnol\u009b1m\u007f"`)
+	is("\"\U000e0041\"", `"\udb40\udc41"`)
 }
 
 func FuzzEscape(f *testing.F) {

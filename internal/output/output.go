@@ -1,18 +1,29 @@
-// Package output is how statvent speaks.
+// Package output is how statvent speaks. These are the rules:
 //
-// Data goes to stdout, everything else to stderr. What a person reads is a
-// table, or a line that begins with "statvent: "; a line that begins with
-// "hint: " says what to do about the one above it. Names that programs publish
-// are escaped wherever a person sees them, and raw in plain and JSON output.
-// Colour means something or isn't there, and each stream has it or not by
-// itself.
+//   - Data goes to stdout, everything else to stderr. What somebody has asked for is
+//     data, also if that is what is not as expected (cat --assert).
+//   - What a person reads is a table, or a line that begins with "statvent: ". A line
+//     that begins with "hint: " says what to do about the one above it.
+//   - An error is one line, said once, and decides about the exit code: 0 done,
+//     1 failed, 2 wrong usage, 3 done in part.
+//   - What programs publish, names above all, is escaped wherever a person sees it,
+//     and so is all that goes to a terminal. Elsewhere it is raw: in plain, typed,
+//     prometheus and JSON. Only the fields that tabs separate, those of list -o plain
+//     and config -o plain, are escaped too, so that none of them ends its line.
+//   - A format has the same name everywhere: table for people, plain for a line a
+//     thing, json for programs. JSON is one line, and keeps its fields.
+//   - Colour means something or isn't there, and each stream has it or not by itself:
+//     --color says so, else it is a terminal, TERM isn't dumb and NO_COLOR isn't set.
+//   - Where nobody reads stdout any more there is nothing to say.
 package output
 
 import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"syscall"
 
 	"github.com/fatih/color"
 	"github.com/mattn/go-isatty"
@@ -81,6 +92,14 @@ func (s *Streams) Error(err error) {
 	if hinted := new(hintedError); errors.As(err, &hinted) {
 		s.Hint(hinted.hint)
 	}
+}
+
+// IsClosed tells whether an error is that nobody reads stdout any more, which is
+// nothing to say: head has what it wants. Where SIGPIPE isn't ignored, it ends the
+// process before anybody can ask.
+func IsClosed(err error) bool {
+	write := new(fs.PathError)
+	return errors.As(err, &write) && write.Path == os.Stdout.Name() && errors.Is(err, syscall.EPIPE)
 }
 
 // WithHint adds to an error what its reader can do about it.

@@ -1,7 +1,6 @@
 package output
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -24,7 +23,7 @@ var settingsFormats = map[string]settingsFormat{
 	"table": settingsTable,
 	"plain": settingsPlain,
 	"json": func(w io.Writer, _ bool, s *Settings) error {
-		return json.NewEncoder(w).Encode(s)
+		return encodeJSON(w, s)
 	},
 }
 

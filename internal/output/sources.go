@@ -1,7 +1,6 @@
 package output
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -21,7 +20,7 @@ var reportFormats = map[string]reportFormat{
 	"table": reportTable,
 	"plain": reportPlain,
 	"json": func(w io.Writer, _ bool, r *host.Report) error {
-		return json.NewEncoder(w).Encode(r)
+		return encodeJSON(w, r)
 	},
 }
 
@@ -72,7 +71,7 @@ func reportTable(w io.Writer, colored bool, r *host.Report) error {
 		}
 	}
 	for _, p := range r.PassedOver {
-		if _, err := fmt.Fprintf(w, "passed over: %s: %s\n", Escape(p.Name), p.Why); err != nil {
+		if _, err := fmt.Fprintf(w, "passed over: %s: %s\n", Escape(p.Name), Escape(p.Why)); err != nil {
 			return err
 		}
 	}

@@ -1,6 +1,7 @@
 package output
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -45,8 +46,7 @@ var statsFormats = map[string]statsFormat{
 	"table": statsTable,
 	"plain": statsPlain,
 	"json": func(w io.Writer, _ bool, s *Stats) error {
-		_, err := w.Write(format.AppendJSON(nil, s.flat(), s.Time))
-		return err
+		return writeJSON(w, format.AppendJSON(nil, s.flat(), s.Time))
 	},
 	"prometheus": func(w io.Writer, _ bool, s *Stats) error {
 		return writeNames(w, format.Exposition{}.Append(nil, s.filter(s.Snapshot), nil, nil))
@@ -71,6 +71,25 @@ func (s *Streams) PrintStats(format string, stats *Stats) error {
 
 func statsPlain(w io.Writer, _ bool, s *Stats) error {
 	return writeNames(w, format.AppendPlain(nil, s.flat()))
+}
+
+// encodeJSON writes a value as one line of JSON.
+func encodeJSON(w io.Writer, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, append(text, '\n'))
+}
+
+// writeJSON writes JSON as it is, unless it goes to a terminal that would do what
+// names say.
+func writeJSON(w io.Writer, text []byte) error {
+	if isTerminal(w) {
+		text = escapeJSON(text)
+	}
+	_, err := w.Write(text)
+	return err
 }
 
 // writeNames writes a text with names as they are, unless it goes to a terminal

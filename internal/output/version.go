@@ -1,7 +1,6 @@
 package output
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -24,7 +23,7 @@ var versionFormats = map[string]func(io.Writer, Version) error{
 		_, err := fmt.Fprintf(w, "statvent %s (%s, %s/%s)\n", v.Version, v.Go, v.OS, v.Arch)
 		return err
 	},
-	"json": func(w io.Writer, v Version) error { return json.NewEncoder(w).Encode(v) },
+	"json": func(w io.Writer, v Version) error { return encodeJSON(w, v) },
 }
 
 // VersionFormats are the names of the formats that PrintVersion knows.
