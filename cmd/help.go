@@ -84,7 +84,13 @@ func newHelp(a *app) *cobra.Command {
 // meant.
 func unknown(cmd *cobra.Command, what, name string) error {
 	message := fmt.Sprintf("unknown %s %q", what, name)
-	if similar := cmd.Root().SuggestionsFor(name); len(similar) > 0 {
+	var names []string
+	for _, known := range cmd.Root().Commands() {
+		if !known.Hidden {
+			names = append(names, known.Name())
+		}
+	}
+	if similar := suggest(name, names); len(similar) > 0 {
 		message += ": did you mean " + strings.Join(similar, " or ") + "?"
 	}
 	return usage(cmd, errors.New(message))

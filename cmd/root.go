@@ -127,7 +127,6 @@ not be read, or some lines could not be stored (the others were printed, or stor
 		}
 		return usage(cmd, err)
 	})
-	root.SuggestionsMinimumDistance = 2
 
 	flags := root.PersistentFlags()
 	a.flags = flags

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 	"unicode"
 
@@ -191,8 +192,8 @@ func readFile(file string) (string, map[string]any, error) {
 	}
 	for _, candidate := range candidates {
 		text, err := os.ReadFile(candidate)
-		if file == "" && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
-			continue // not there, or in somebody else's home
+		if file == "" && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ENOTDIR)) {
+			continue // not there, or in somebody else's home, or that is /dev/null
 		}
 		if err != nil {
 			return "", nil, fmt.Errorf("the configuration file can't be read: %w", err)
