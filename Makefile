@@ -12,7 +12,7 @@ FUZZTIME ?= 5s
 HAVE_CC = $(shell command -v $$($(GO) env CC) >/dev/null && echo yes)
 RACE = $(if $(HAVE_CC),-race)
 
-.PHONY: build demo test bench screenshot setup fmt vet lint unit unit-386 conformance e2e fuzz cross completions check-completions
+.PHONY: build demo test bench screenshot setup fmt vet lint unit unit-386 conformance e2e fuzz cross completions check-completions man check-man
 
 # serve speaks HTTP/1.1: without its HTTP/2, every command starts sooner.
 build:
@@ -22,7 +22,7 @@ build:
 demo: build
 	@scripts/demo.sh bin
 
-test: setup fmt vet check-completions lint unit conformance e2e unit-386 fuzz cross
+test: setup fmt vet check-completions check-man lint unit conformance e2e unit-386 fuzz cross
 
 # What the tests need and the machine lacks is installed, or what is skipped for
 # want of it is said.
@@ -83,3 +83,9 @@ screenshot:
 
 check-completions:
 	@scripts/completions.sh --check completions
+
+man:
+	@scripts/man.sh man
+
+check-man:
+	@scripts/man.sh --check man

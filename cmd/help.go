@@ -27,15 +27,15 @@ func help(cmd *cobra.Command) string {
 	}
 	section("Examples", cmd.Example)
 	section("", cmd.Long)
-	section("Usage", "  "+useLine(cmd))
+	section("Usage", "  "+UseLine(cmd))
 	section("Commands", commandList(cmd))
 	section("Options", cmd.LocalFlags().FlagUsages())
 	section("Options of all commands", cmd.InheritedFlags().FlagUsages())
 	return b.String()
 }
 
-// useLine returns the form of a command's line.
-func useLine(cmd *cobra.Command) string {
+// UseLine returns the form of a command's line.
+func UseLine(cmd *cobra.Command) string {
 	if !cmd.HasParent() {
 		return cmd.Name() + " COMMAND [OPTION]..."
 	}

@@ -85,6 +85,17 @@ type app struct {
 	helpError  error          // why help could not be printed
 }
 
+// Root returns all commands, for whoever describes them.
+func Root() *cobra.Command {
+	root := newRoot(&app{streams: output.System()}, nil)
+	root.InitDefaultHelpCmd()
+	for _, cmd := range append([]*cobra.Command{root}, root.Commands()...) {
+		cmd.InitDefaultHelpFlag()
+	}
+	root.InitDefaultVersionFlag()
+	return root
+}
+
 // newRoot returns the command for a command line with these arguments.
 func newRoot(a *app, args []string) *cobra.Command {
 	root := &cobra.Command{

@@ -14,6 +14,7 @@ need prometheus prometheus
 need chromium chromium
 need zsh zsh
 need fish fish
+need mandoc mandoc
 need systemd-socket-activate systemd
 if [ -z "$missing" ]; then
 	exit 0
