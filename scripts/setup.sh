@@ -10,6 +10,7 @@ need cc gcc
 need python3 python3
 need shellcheck shellcheck
 need php php-cli
+need node nodejs
 need prometheus prometheus
 need chromium chromium
 need zsh zsh

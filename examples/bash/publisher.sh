@@ -3,7 +3,6 @@
 # stdin, such as `count 2 app.requests` and `set 0.5 app.load`, until they end.
 set -euo pipefail
 declare -A stats
-
 count() { # count BY NAME: integers, as bash has no other numbers
 	local before=${stats[$2]-0}
 	[[ $1 =~ ^-?[0-9]+$ ]] && put $((before + $1)) "$2"
@@ -26,6 +25,7 @@ start() {
 	: >"$work/stats"
 	put_fifo
 	serve & # a shell that waits to open a pipe can do nothing else
+	server=$!
 	trap close EXIT
 	trap exit HUP INT TERM
 }
@@ -36,8 +36,8 @@ serve() {
 	while wanted; do
 		{ # the redirection waits for a reader
 			wanted || break
-			put_fifo            # for the next one, before anything is written
-			cat "$work/stats" & # if the reader leaves or stalls, only this does
+			put_fifo # for the next one, before anything is written
+			cat "$work/stats" 2>/dev/null & # if the reader leaves or stalls, only this does
 		} >"$pipe"
 	done
 	rm -rf "$pipe" "$work"
@@ -48,11 +48,12 @@ wanted() { [ -e "$work/stats" ] && [ -p "$pipe" ] && kill -0 $$ 2>/dev/null; }
 
 close() {
 	rm -f "$work/stats"
-	wait <>"$pipe" # as long as the pipe has a reader, serve doesn't
-	rm -rf "$pipe" "$work"
+	[ -p "$pipe" ] || kill "$server" 2>/dev/null || true
+	wait "$server" <>"$pipe" || true # as long as the pipe has a reader, serve doesn't wait
+	rm -rf "$pipe" "$temporary" "$work"
 }
 
 start
 while read -r verb value name; do
-	if [ "$verb" = count ]; then count "$value" "$name"; else put "$value" "$name"; fi
+	case $verb in count) count "$value" "$name" ;; *) put "$value" "$name" ;; esac
 done

@@ -53,7 +53,7 @@ final class Publisher
     public function close(): void
     {
         $this->server && posix_kill($this->server, SIGKILL) && pcntl_waitpid($this->server, $status);
-        array_map('unlink', [$this->pipe, $this->state]);
+        array_map(fn ($path) => @unlink($path), [$this->pipe, $this->temporary, $this->state]);
         $this->server || posix_kill(getmypid(), SIGKILL); // without what a program does at its end
     }
 }

@@ -10,8 +10,7 @@ import threading
 
 
 class Publisher:
-    """The stats of this process. One that forks makes it in each child, after the fork."""
-
+    # A program that forks makes one in each child, after the fork.
     def __init__(self, directory=os.environ.get("STATVENT_PIPE_DIR") or "/tmp/stats-pipe"):
         with contextlib.suppress(FileExistsError):
             os.mkdir(directory)
@@ -52,7 +51,8 @@ class Publisher:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # as Ctrl-C, so that it is closed
+    for number in signal.SIGINT, signal.SIGTERM:
+        signal.signal(number, lambda *_: sys.exit())  # so that it is closed
     with contextlib.closing(Publisher()) as publisher:
         for line in sys.stdin:
             verb, value, name = line.rstrip("\n").split(" ", 2)
