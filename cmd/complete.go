@@ -131,11 +131,7 @@ func (a *app) candidates(cmd *cobra.Command, find func(*pipes.Collection) []comp
 		return nil
 	}
 	opts.Deadline = time.Until(a.started.Add(completionTime * 2 / 3)) // the others are offered
-	collection, err := complete.Collect(ctx, opts)
-	if err != nil {
-		return nil
-	}
-	return find(collection)
+	return complete.Live(ctx, opts, find)
 }
 
 // completeBash prints what bash needs: on the first line what to do beside, then what

@@ -23,15 +23,25 @@ type Expectation struct {
 	limit    format.Value
 }
 
-// operators are those that Parse knows, and whether each holds for how a value
-// compares with the limit.
-var operators = map[string]func(order int) bool{
-	"<":  func(order int) bool { return order < 0 },
-	"<=": func(order int) bool { return order <= 0 },
-	">":  func(order int) bool { return order > 0 },
-	">=": func(order int) bool { return order >= 0 },
-	"==": func(order int) bool { return order == 0 },
-	"!=": func(order int) bool { return order != 0 },
+// compares tells whether an operator holds for how a value compares with the limit,
+// and whether there is such an operator.
+func compares(operator string, order int) (holds, known bool) {
+	switch operator {
+	case "<":
+		return order < 0, true
+	case "<=":
+		return order <= 0, true
+	case ">":
+		return order > 0, true
+	case ">=":
+		return order >= 0, true
+	case "==":
+		return order == 0, true
+	case "!=":
+		return order != 0, true
+	default:
+		return false, false
+	}
 }
 
 // Parse reads NAME OPERATOR NUMBER. The last operator counts, so that the name may
@@ -46,7 +56,7 @@ func Parse(text string) (*Expectation, error) {
 		start--
 	}
 	e := &Expectation{name: strings.TrimSpace(text[:start]), operator: text[start:end]}
-	if operators[e.operator] == nil {
+	if _, known := compares(e.operator, 0); !known {
 		return nil, fmt.Errorf("%q: %s is none of < <= > >= == !=", text, e.operator)
 	}
 	number := strings.TrimSpace(text[end:])
@@ -118,7 +128,8 @@ func (e *Expectation) holds(v format.Value) bool {
 	if math.IsNaN(v.Float64()) {
 		return e.operator == "!="
 	}
-	return operators[e.operator](compare(v, e.limit))
+	holds, _ := compares(e.operator, compare(v, e.limit))
+	return holds
 }
 
 // compare orders two numbers exactly, also an integer beyond 2^53 and a float.

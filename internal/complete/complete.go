@@ -86,28 +86,49 @@ func Stats(c *pipes.Collection) []Candidate {
 // something else, and one for those that begin with the same words before a point.
 func Globs(c *pipes.Collection) []Candidate {
 	found := Stats(c)
-	groups := make(map[string]int)
+	groups := make(map[string]int) // text up to a point -> stats that begin so
 	for i, candidate := range found {
 		name := candidate.Text
-		for at, r := range name {
-			if r == '.' {
-				groups[literal(name[:at+1])+"*"]++
+		for at := 0; ; {
+			n := strings.IndexByte(name[at:], '.')
+			if n < 0 {
+				break
 			}
+			at += n + 1
+			groups[name[:at]]++
+		}
+		if !strings.ContainsAny(name, special) {
+			continue
 		}
 		if match, err := glob.Compile(name); err != nil || !match(name) {
 			found[i].Text = literal(name)
 		}
 	}
-	for pattern, n := range groups {
+	for beginning, n := range groups {
 		if n > 1 {
-			found = append(found, Candidate{pattern, fmt.Sprintf("%d stats", n)})
+			found = append(found, Candidate{literal(beginning) + "*", fmt.Sprintf("%d stats", n)})
 		}
 	}
 	return found
 }
 
+// special are the characters that mean something in a pattern.
+const special = `*?[\`
+
 // literal returns a pattern that matches the text alone.
-var literal = strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace
+func literal(text string) string {
+	if !strings.ContainsAny(text, special) {
+		return text
+	}
+	var b strings.Builder
+	for i := range len(text) {
+		if strings.IndexByte(special, text[i]) >= 0 {
+			b.WriteByte('\\')
+		}
+		b.WriteByte(text[i])
+	}
+	return b.String()
+}
 
 // Emitted returns the names of what the scripts of this process's user have left.
 func Emitted(c *pipes.Collection) []Candidate {
@@ -169,22 +190,23 @@ func Expectations(stats []Candidate, word string) (found []Candidate, more bool)
 	return found, more
 }
 
-// Collect reads the sources once, for no longer than ctx allows.
-func Collect(ctx context.Context, opts pipes.CollectorOptions) (*pipes.Collection, error) {
-	type answer struct {
-		collection *pipes.Collection
-		err        error
-	}
-	answers := make(chan answer, 1)
+// Live returns what find finds in the sources as they are, and nothing where they
+// can't be read or that takes longer than ctx allows.
+func Live(ctx context.Context, opts pipes.CollectorOptions, find func(*pipes.Collection) []Candidate) []Candidate {
+	found := make(chan []Candidate, 1)
 	go func() {
 		// It isn't closed, since that waits: the process is about to end.
 		collection, err := pipes.NewCollector(opts).Collect(ctx)
-		answers <- answer{collection, err}
+		if err != nil {
+			found <- nil
+			return
+		}
+		found <- find(collection)
 	}()
 	select {
-	case a := <-answers:
-		return a.collection, a.err
+	case candidates := <-found:
+		return candidates
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil
 	}
 }
