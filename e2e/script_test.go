@@ -8,7 +8,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -18,6 +20,7 @@ import (
 //
 //	publish DIR NAME=VALUE...   start a Go program that publishes in DIR
 //	code N COMMAND...           run the statvent command, which exits with N
+//	until PATTERN COMMAND...    run it until its stdout matches
 func TestScripts(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, testscript.Params{
@@ -39,6 +42,7 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"publish": scriptPublish,
 			"code":    scriptCode,
+			"until":   scriptUntil,
 		},
 	})
 }
@@ -83,5 +87,24 @@ func scriptCode(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if fmt.Sprint(got) != args[0] {
 		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}
+
+// scriptUntil runs the binary again for as long as stdout doesn't match: what is
+// completed on a busy machine may come too late.
+func scriptUntil(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: until PATTERN COMMAND...")
+	}
+	pattern, err := regexp.Compile("(?m)" + args[0])
+	ts.Check(err)
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		ts.Check(ts.Exec("statvent", args[1:]...))
+		if pattern.MatchString(ts.ReadFile("stdout")) {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("stdout never matches %s", args[0])
+		}
 	}
 }
