@@ -253,7 +253,7 @@ func TestTerminals(t *testing.T) {
 				t.Errorf("%q shows the name of a stat as a terminal follows it: %q", args, shown)
 			}
 		}
-		for _, variables := range [][]string{{"NO_COLOR=1"}, {"TERM=dumb"}, {"STATVENT_COLOR=never"}} {
+		for _, variables := range [][]string{{"NO_COLOR=1"}, {"TERM=dumb"}, {"TERM"}, {"STATVENT_COLOR=never"}} {
 			if _, shown := v.onTerminal(80, args, variables...); strings.Contains(shown, "\x1b[3") || strings.Contains(shown, "\x1b[1m") {
 				t.Errorf("%q with %q shows colours: %q", args, variables, shown)
 			}

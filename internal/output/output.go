@@ -13,7 +13,8 @@
 //   - A format has the same name everywhere: table for people, plain for a line a
 //     thing, json for programs. JSON is one line, and keeps its fields.
 //   - Colour means something or isn't there, and each stream has it or not by itself:
-//     --color says so, else it is a terminal, TERM isn't dumb and NO_COLOR isn't set.
+//     --color says so, else it is a terminal, TERM is set and not dumb, and NO_COLOR
+//     isn't set.
 //   - Where nobody reads stdout any more there is nothing to say.
 package output
 
@@ -23,6 +24,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"runtime"
 	"syscall"
 
 	"github.com/fatih/color"
@@ -44,13 +46,19 @@ func System() *Streams {
 }
 
 // SetColor decides about colour: always, never, or auto, which is where a
-// stream is a terminal, TERM isn't dumb and NO_COLOR isn't set.
+// stream is a terminal that TERM calls neither dumb nor nothing at all, and NO_COLOR
+// isn't set.
 func (s *Streams) SetColor(when string) {
 	wanted := func(w io.Writer) bool {
 		return when == "always" ||
-			when == "auto" && isTerminal(w) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+			when == "auto" && isTerminal(w) && os.Getenv("NO_COLOR") == "" && hasColors(os.Getenv("TERM"))
 	}
 	s.outColor, s.errColor = wanted(s.Out), wanted(s.Err)
+}
+
+// hasColors tells whether a terminal of that type has colours. Windows has no types.
+func hasColors(term string) bool {
+	return term != "dumb" && (term != "" || runtime.GOOS == "windows")
 }
 
 // isTerminal tells whether w writes to a terminal.
