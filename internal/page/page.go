@@ -35,12 +35,20 @@ func Find(urlPath string) (*Asset, bool) {
 //go:embed static
 var files embed.FS
 
-// types are the types of the files that are served.
-var types = map[string]string{
-	".html": "text/html; charset=utf-8",
-	".css":  "text/css; charset=utf-8",
-	".js":   "text/javascript; charset=utf-8",
-	".svg":  "image/svg+xml",
+// contentType returns the type of a file that is served; empty for all others.
+func contentType(name string) string {
+	switch path.Ext(name) {
+	case ".html":
+		return "text/html; charset=utf-8"
+	case ".css":
+		return "text/css; charset=utf-8"
+	case ".js":
+		return "text/javascript; charset=utf-8"
+	case ".svg":
+		return "image/svg+xml"
+	default:
+		return ""
+	}
 }
 
 // assets are the files by their path, compressed when the first is asked for:
@@ -50,8 +58,8 @@ var assets = sync.OnceValue(func() map[string]*Asset {
 	found := make(map[string]*Asset)
 	// What is embedded can be read.
 	_ = fs.WalkDir(files, root, func(name string, _ fs.DirEntry, err error) error {
-		contentType, ok := types[path.Ext(name)]
-		if err != nil || !ok {
+		mediaType := contentType(name)
+		if err != nil || mediaType == "" {
 			return err
 		}
 		body, err := files.ReadFile(name)
@@ -63,7 +71,7 @@ var assets = sync.OnceValue(func() map[string]*Asset {
 			url = "/"
 		}
 		sum := sha256.Sum256(body)
-		found[url] = &Asset{Body: body, Zipped: zip(body), Type: contentType, Tag: `W/"` + hex.EncodeToString(sum[:12]) + `"`}
+		found[url] = &Asset{Body: body, Zipped: zip(body), Type: mediaType, Tag: `W/"` + hex.EncodeToString(sum[:12]) + `"`}
 		return nil
 	})
 	return found
