@@ -17,6 +17,7 @@ need zsh zsh
 need fish fish
 need mandoc mandoc
 need systemd-socket-activate systemd
+/usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || missing="$missing python3-prometheus-client"
 if [ -z "$missing" ]; then
 	exit 0
 fi
