@@ -90,7 +90,9 @@ func (s *Server) writeAlone(w http.ResponseWriter, r *http.Request, build func()
 	case <-r.Context().Done():
 		return
 	}
-	text, encoding := (&body{plain: build()}).encoded(r)
-	<-s.alone
+	text, encoding := func() ([]byte, string) {
+		defer func() { <-s.alone }() // also if this one fails
+		return (&body{plain: build()}).encoded(r)
+	}()
 	send(w, http.StatusOK, jsonType, text, encoding)
 }
