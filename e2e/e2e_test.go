@@ -238,13 +238,20 @@ func lookup(t *testing.T, program string) string {
 // waitUntil waits for an event that nobody signals.
 func waitUntil(t *testing.T, what string, happened func() bool) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	waitUntilWithin(t, 20*time.Second, 2*time.Millisecond, what, happened)
+}
+
+// waitUntilWithin is waitUntil with another patience, and another pause before it
+// looks again.
+func waitUntilWithin(t *testing.T, patience, pause time.Duration, what string, happened func() bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for !happened() {
 		select {
 		case <-ctx.Done():
 			t.Fatalf("waited in vain until %s", what)
-		case <-time.After(2 * time.Millisecond):
+		case <-time.After(pause):
 		}
 	}
 }

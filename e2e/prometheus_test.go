@@ -5,7 +5,6 @@ package e2e
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -324,7 +323,7 @@ func TestPrometheusScrapesNamesOfEveryKind(t *testing.T) {
 		config += fmt.Sprintf("- {job_name: statvent-%d, static_configs: [{targets: [%q]}]}\n", i, strings.TrimPrefix(serve.url, "http://"))
 	}
 	p := startPrometheus(t, config)
-	waitUntilWithin(t, time.Minute, fmt.Sprintf("there are %d scrapes", scrapes), func() bool {
+	waitUntilWithin(t, time.Minute, 100*time.Millisecond, fmt.Sprintf("there are %d scrapes", scrapes), func() bool {
 		return p.number(t, `sum(count_over_time(scrape_samples_scraped[10m]))`) >= scrapes
 	})
 	if failed := p.query(t, `sum by (job) (count_over_time(up[10m]) - sum_over_time(up[10m])) != 0`); len(failed) > 0 {
@@ -362,20 +361,6 @@ func TestPrometheusScrapesNamesOfEveryKind(t *testing.T) {
 	for series, want := range map[string]float64{"checked_adds_total": sources * (sources + 1) / 2, `checked{by="label"}`: sources / 2} {
 		if n := p.number(t, `max without (job) (`+series+`)`); n != want {
 			t.Errorf("%s is %v, want %v", series, n, want)
-		}
-	}
-}
-
-// waitUntilWithin is waitUntil with another patience.
-func waitUntilWithin(t *testing.T, patience time.Duration, what string, happened func() bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	for !happened() {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited in vain until %s", what)
-		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
