@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -13,15 +14,18 @@ import (
 	"github.com/statvent/statvent/internal/config"
 	"github.com/statvent/statvent/internal/gather"
 	"github.com/statvent/statvent/internal/glob"
+	"github.com/statvent/statvent/internal/host"
 	"github.com/statvent/statvent/internal/output"
-	"github.com/statvent/statvent/pkg/format"
+	"github.com/statvent/statvent/internal/screen"
+	"github.com/statvent/statvent/internal/watch"
 	"github.com/statvent/statvent/pkg/pipes"
 )
 
 type watchOptions struct {
-	match  func(name string) bool
-	count  int // of snapshots; 0 means without end
+	match  func(name string) bool // nil means all
+	count  int                    // of snapshots; 0 means without end
 	output string
+	screen bool // full screen, where there can be one
 }
 
 func newWatch(a *app) *cobra.Command {
@@ -31,8 +35,9 @@ func newWatch(a *app) *cobra.Command {
 		Use:   "watch [GLOB]...",
 		Short: "Show the stats of the whole host live, with rates",
 		Long: `watch shows the stats whose name matches one of the patterns, or all, and by how
-much each grows in a second. On a terminal the table is redrawn; elsewhere one
-snapshot follows the other, an empty line between them.`,
+much each grows in a second. On a terminal it has the full screen: ? lists the
+keys, q quits. Elsewhere, and with --once, --count or -o, one snapshot follows
+the other, an empty line between them; JSON has a line for each.`,
 		Example: `  statvent watch
   statvent watch 'app.*' '*.errors' -n 5s
   statvent watch --once
@@ -42,9 +47,11 @@ snapshot follows the other, an empty line between them.`,
 			if err := output.CheckFormat(opts.output, output.WatchFormats()); err != nil {
 				return usage(cmd, err)
 			}
-			var err error
-			if opts.match, err = glob.Compile(args...); err != nil {
-				return usage(cmd, err)
+			if len(args) > 0 {
+				var err error
+				if opts.match, err = glob.Compile(args...); err != nil {
+					return usage(cmd, err)
+				}
 			}
 			if opts.count < 0 {
 				return usage(cmd, errors.New("--count takes a number of snapshots"))
@@ -52,6 +59,7 @@ snapshot follows the other, an empty line between them.`,
 			if once {
 				opts.count = 1
 			}
+			opts.screen = opts.count == 0 && !cmd.Flags().Changed("output") && a.streams.OnTerminal()
 			ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 			defer stop()
 			return a.watch(ctx, opts)
@@ -73,6 +81,12 @@ func (a *app) watch(ctx context.Context, opts watchOptions) error {
 	}
 	collector := pipes.NewCollector(options)
 	defer collector.Close()
+	if opts.screen {
+		err := a.watchScreen(ctx, collector, opts)
+		if !errors.Is(err, screen.ErrNoScreen) {
+			return err
+		}
+	}
 	screen := a.streams.NewScreen(opts.output)
 	defer screen.Close()
 	ticker := time.NewTicker(a.config.Interval)
@@ -81,17 +95,14 @@ func (a *app) watch(ctx context.Context, opts watchOptions) error {
 	stats := output.Stats{Rates: true, Match: opts.match}
 	var result *gather.Result
 	for shown := 1; ; shown++ {
-		collection, err := collector.Collect(ctx)
+		collection, err := a.collect(ctx, collector)
 		switch {
 		case ctx.Err() != nil:
 			return nil
-		case errors.Is(err, fs.ErrNotExist):
-			result = &gather.Result{Total: &format.Snapshot{}, Time: time.Now()}
 		case err != nil:
 			return explain(err, a.config.PipeDir)
-		default:
-			result = gather.Summarize(collection)
 		}
+		result = gather.Summarize(collection)
 		stats.Previous, stats.PreviousTime = stats.Snapshot, stats.Time
 		stats.Snapshot, stats.Time = result.Total, result.Time
 		stats.Problems = problems(result, a.config)
@@ -110,6 +121,38 @@ func (a *app) watch(ctx context.Context, opts watchOptions) error {
 			return nil
 		}
 	}
+}
+
+// collect makes a collection, an empty one where nobody has published anything yet.
+func (a *app) collect(ctx context.Context, collector *pipes.Collector) (*pipes.Collection, error) {
+	collection, err := collector.Collect(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &pipes.Collection{Dir: a.config.PipeDir, Time: time.Now()}, nil
+	}
+	return collection, err
+}
+
+// watchScreen has the full screen until somebody quits.
+func (a *app) watchScreen(ctx context.Context, collector *pipes.Collector, opts watchOptions) error {
+	look := &screen.Look{Colors: a.streams.Colors(), UTF8: screen.HasUTF8(), Where: "this host", Empty: nobodyPublishes(a.config)}
+	if name, err := os.Hostname(); err == nil {
+		look.Where = output.Escape(name)
+	}
+	model := watch.New(opts.match, a.config.Interval)
+	return screen.Run(ctx, model, look, func(ctx context.Context) (*watch.Update, error) {
+		collection, err := a.collect(ctx, collector)
+		if err != nil {
+			return nil, explain(err, a.config.PipeDir)
+		}
+		result := gather.Summarize(collection)
+		return &watch.Update{
+			Time:     collection.Time,
+			Total:    result.Total,
+			Sources:  collection.Sources,
+			Problems: problems(result, a.config),
+			Report:   func() *host.Report { return host.Describe(collection, result.Total) },
+		}, nil
+	})
 }
 
 // problems says what is missing from a result.

@@ -1,0 +1,120 @@
+package screen
+
+import (
+	"bytes"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/statvent/statvent/internal/watch"
+)
+
+// Keys that aren't the model's.
+const (
+	ctrlC watch.Key = 'c' & 0x1f
+	ctrlL watch.Key = 'l' & 0x1f
+	ctrlZ watch.Key = 'z' & 0x1f
+)
+
+// An input makes keys of the bytes that a terminal sends.
+type input struct {
+	rest []byte // the beginning of a sequence
+}
+
+// feed returns the keys that the bytes complete.
+func (in *input) feed(text []byte) []watch.Key {
+	in.rest = append(in.rest, text...)
+	var keys []watch.Key
+	for len(in.rest) > 0 {
+		key, size := in.next()
+		if size == 0 {
+			return keys
+		}
+		in.rest = in.rest[size:]
+		if key != noKey {
+			keys = append(keys, key)
+		}
+	}
+	return keys
+}
+
+// flush returns the keys of what is only the beginning of a sequence, when nothing
+// has come after it: an escape is the Esc key then.
+func (in *input) flush() []watch.Key {
+	isEscape := len(in.rest) > 0 && in.rest[0] == escape
+	in.rest = nil
+	if isEscape {
+		return []watch.Key{watch.Escape}
+	}
+	return nil
+}
+
+// waits tells whether there is such a beginning.
+func (in *input) waits() bool { return len(in.rest) > 0 }
+
+const (
+	escape           = '\x1b'
+	noKey  watch.Key = 0
+	// maxSequence bounds what may be the beginning of a sequence.
+	maxSequence = 32
+)
+
+var controls = map[byte]watch.Key{
+	'\r': watch.Enter, '\n': watch.Enter, '\t': watch.Tab, '\b': watch.Backspace, 0x7f: watch.Backspace,
+	byte(ctrlC): ctrlC, byte(ctrlL): ctrlL, byte(ctrlZ): ctrlZ,
+}
+
+// sequences are what ends those that begin with ESC [ or ESC O.
+var sequences = map[string]watch.Key{
+	"A": watch.Up, "B": watch.Down, "C": watch.Right, "D": watch.Left, "H": watch.Home, "F": watch.End,
+	"1~": watch.Home, "7~": watch.Home, "4~": watch.End, "8~": watch.End, "5~": watch.PageUp, "6~": watch.PageDown,
+	"M": watch.Enter, // of the keypad, after ESC O
+}
+
+// next returns the first key of the rest and its size in bytes, 0 if more is needed.
+func (in *input) next() (watch.Key, int) {
+	first := in.rest[0]
+	switch {
+	case first == escape:
+		return in.sequence()
+	case first < ' ' || first == 0x7f:
+		return controls[first], 1
+	case !utf8.FullRune(in.rest):
+		return noKey, 0
+	}
+	r, size := utf8.DecodeRune(in.rest)
+	if r == utf8.RuneError {
+		return noKey, size
+	}
+	return watch.Key(r), size
+}
+
+// sequence returns the key of an escape sequence. Alt with a key is nothing.
+func (in *input) sequence() (watch.Key, int) {
+	if len(in.rest) == 1 {
+		return noKey, 0
+	}
+	switch in.rest[1] {
+	case escape:
+		return watch.Escape, 1
+	case '[', 'O':
+	default:
+		_, size := utf8.DecodeRune(in.rest[1:])
+		return noKey, 1 + size
+	}
+	// "ESC [" takes parameters, 0x30 to 0x3f, and ends with a byte from 0x40.
+	end := bytes.IndexFunc(in.rest[2:], func(r rune) bool { return r < ' ' || r >= 0x40 })
+	if end < 0 {
+		if len(in.rest) > maxSequence {
+			return noKey, len(in.rest)
+		}
+		return noKey, 0
+	}
+	body := string(in.rest[2 : 2+end+1])
+	if parameters, modifier, ok := strings.Cut(body[:end], ";"); ok && modifier != "" {
+		body = strings.TrimPrefix(parameters, "1") + body[end:] // Shift, Ctrl or Alt with it
+		if body == "~" {
+			body = "1~"
+		}
+	}
+	return sequences[body], 2 + end + 1
+}

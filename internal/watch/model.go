@@ -1,0 +1,321 @@
+// Package watch is what statvent watch shows, without a terminal: rows of stats and
+// sources, how they move, and what each key does to them.
+//
+// The rules are those of the live page: a counter that falls was reset, which is
+// said for a while and never shown as a negative rate; of a distribution the rate is
+// that of its count, its value that of the 50th percentile or of its first label;
+// what isn't a number is last in every order.
+package watch
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/statvent/statvent/internal/host"
+	"github.com/statvent/statvent/internal/output"
+	"github.com/statvent/statvent/pkg/format"
+	"github.com/statvent/statvent/pkg/pipes"
+)
+
+// An Update is what one collection says.
+type Update struct {
+	Time     time.Time
+	Total    *format.Snapshot
+	Sources  []pipes.Source
+	Problems []string // what is missing from it
+
+	// Report describes the sources, in their order. It is called only for what is
+	// on the screen.
+	Report func() *host.Report
+}
+
+// View is what somebody has chosen to see, of every page.
+type View struct {
+	Totals    bool // what has grown, instead of how fast
+	HideZeros bool
+}
+
+// A Model is what is shown. It is used by one goroutine.
+type Model struct {
+	View
+	Interval time.Duration
+	Paused   bool
+	Help     bool
+	Editing  bool   // the filter
+	Failure  string // why the last collection failed; empty if it didn't
+
+	match    func(name string) bool
+	matched  map[string]bool // what match said, by kind and name
+	latest   *Update
+	previous *Update
+	report   *host.Report // of latest; nil if nobody has asked
+	stats    *Page
+	sources  *Page
+	deeper   []*Page // what Enter has opened
+	atSource bool    // sources is the lowest page, not stats
+	rows     int     // that the screen has room for
+	step     bool
+}
+
+// New returns a model of the stats whose names match, or of all if match is nil.
+func New(match func(name string) bool, interval time.Duration) *Model {
+	return &Model{
+		match:    match,
+		matched:  make(map[string]bool),
+		Interval: interval,
+		stats:    &Page{Kind: Stats},
+		sources:  &Page{Kind: Sources},
+		rows:     1,
+	}
+}
+
+// Page returns the page that is shown.
+func (m *Model) Page() *Page {
+	switch {
+	case len(m.deeper) > 0:
+		return m.deeper[len(m.deeper)-1]
+	case m.atSource:
+		return m.sources
+	default:
+		return m.stats
+	}
+}
+
+// Latest returns what was collected last, nil at first.
+func (m *Model) Latest() *Update { return m.latest }
+
+// Now is when that was.
+func (m *Model) Now() time.Time {
+	if m.latest == nil {
+		return time.Time{}
+	}
+	return m.latest.Time
+}
+
+// Take takes in a collection.
+func (m *Model) Take(u *Update) {
+	m.Failure = ""
+	m.previous, m.latest, m.report = m.latest, u, nil
+	m.take(m.stats, u)
+	for _, page := range m.deeper {
+		m.take(page, u)
+	}
+	if m.atSource {
+		m.take(m.sources, u)
+	}
+	m.settle()
+}
+
+// Fail notes that a collection failed. What is shown is older from then on.
+func (m *Model) Fail(err error) { m.Failure = err.Error() }
+
+// settle makes the list of the page what it should be.
+func (m *Model) settle() {
+	page := m.Page()
+	if page.dirty || page.isMoving() && m.Now().Sub(page.sorted) >= resortAfter {
+		page.arrange(m.Now(), &m.View)
+	}
+	page.reveal(m.rows)
+}
+
+// SetRows says how many rows the screen has room for.
+func (m *Model) SetRows(n int) {
+	m.rows = max(1, n)
+	m.Page().reveal(m.rows)
+}
+
+// take takes in what a collection says about the rows of a page.
+func (m *Model) take(p *Page, u *Update) {
+	switch p.Kind {
+	case Stats:
+		match := m.matches
+		if m.match == nil {
+			match = nil
+		}
+		p.items = statItems(p.items, u.Total, match)
+	case SourceStats:
+		p.items = p.items[:0]
+		for i := range u.Sources {
+			if s := &u.Sources[i]; identity(s) == p.source && s.Snapshot != nil {
+				p.items = statItems(p.items, format.Combine(s.Snapshot), nil)
+			}
+		}
+	case StatSources:
+		p.items = m.sharesOf(u, p.stat)
+	case Sources:
+		p.items = m.sourcesOf(u)
+	}
+	zeros := m.HideZeros && slices.ContainsFunc(p.table.rows, (*Row).isZero)
+	if p.table.take(p.items, u.Time) || zeros {
+		p.dirty = true
+	}
+}
+
+// matches tells whether a stat is one of those that are wanted: by its own name, or
+// by that of one of its labels.
+func (m *Model) matches(stat *format.Stat) bool {
+	key := stat.Name
+	if stat.Kind == format.Distribution {
+		key += "\n" // which no name has
+	}
+	matches, known := m.matched[key]
+	if !known {
+		matches = m.match(stat.Name)
+		if stat.Kind == format.Distribution {
+			matches = matches || m.match(strings.TrimSuffix(stat.Name, ".{0}"))
+			for _, label := range stat.Dist.Labels {
+				matches = matches || m.match(format.ExpandLabel(stat.Name, label.Name))
+			}
+		}
+		if len(m.matched) > 1<<20 {
+			clear(m.matched)
+		}
+		m.matched[key] = matches
+	}
+	return matches
+}
+
+// identity tells a source from all others.
+func identity(s *pipes.Source) string { return string(s.Kind) + " " + s.Name + " " + s.ID }
+
+// about describes a source of an update.
+func (m *Model) about(u *Update, i int) *host.Source {
+	if u == m.latest && u.Report != nil {
+		if m.report == nil {
+			m.report = u.Report()
+		}
+		if i < len(m.report.Sources) {
+			return &m.report.Sources[i]
+		}
+	}
+	s := &u.Sources[i]
+	return &host.Source{Name: s.Name, Kind: s.Kind, PID: s.PID, State: s.State}
+}
+
+// sourcesOf returns the rows of an update's sources.
+func (m *Model) sourcesOf(u *Update) []item {
+	items := make([]item, 0, len(u.Sources))
+	for i := range u.Sources {
+		about := m.about(u, i)
+		items = append(items, item{
+			// By pid, then by name.
+			key:  fmt.Sprintf("%020d %s", about.PID, identity(&u.Sources[i])),
+			stat: &format.Stat{Value: format.Int(int64(about.Stats))},
+			row: func(r *Row) {
+				r.Name, r.Source, r.index, r.haystack = output.Escape(about.Name), about, i, ""
+			},
+		})
+	}
+	return ordered(items)
+}
+
+// sharesOf returns what each source says of a stat.
+func (m *Model) sharesOf(u *Update, name string) []item {
+	var items []item
+	for i := range u.Sources {
+		for _, stat := range statsNamed(u.Sources[i].Snapshot, name) {
+			about := m.about(u, i)
+			items = append(items, item{
+				key:  fmt.Sprintf("%020d %s", about.PID, identity(&u.Sources[i])),
+				stat: &stat,
+				row: func(r *Row) {
+					r.Name, r.Source, r.index, r.haystack = shareName(about), about, i, ""
+				},
+			})
+		}
+	}
+	return ordered(items)
+}
+
+func ordered(items []item) []item {
+	slices.SortStableFunc(items, func(a, b item) int {
+		if c := strings.Compare(a.key, b.key); c != 0 {
+			return c
+		}
+		return rank(a.isDistribution()) - rank(b.isDistribution())
+	})
+	return items
+}
+
+// shareName shows a source by its name and by what it runs.
+func shareName(s *host.Source) string {
+	name := s.Name
+	if s.Command != "" {
+		name += " " + s.Command
+	}
+	if s.State != pipes.Live && s.State != pipes.Retained {
+		name += " (" + string(s.State) + ")"
+	}
+	return output.Escape(name)
+}
+
+// open shows a page on top of the others, with its rates if there are any yet.
+func (m *Model) open(p *Page) {
+	if m.previous != nil {
+		m.take(p, m.previous)
+	}
+	if m.latest != nil {
+		m.take(p, m.latest)
+	}
+	p.dirty = true
+}
+
+// enter opens what the cursor is at.
+func (m *Model) enter() {
+	page := m.Page()
+	at := page.Cursor()
+	if at < 0 || m.latest == nil {
+		return
+	}
+	row := page.List[at]
+	var next *Page
+	switch page.Kind {
+	case Stats, SourceStats:
+		next = &Page{Kind: StatSources, Title: row.Name, stat: row.key}
+	default:
+		if row.index >= len(m.latest.Sources) {
+			return
+		}
+		source := identity(&m.latest.Sources[row.index])
+		title := row.Name
+		if row.Source != nil && page.Kind == Sources && row.Source.Command != "" {
+			title += " " + output.Escape(row.Source.Command)
+		}
+		next = &Page{Kind: SourceStats, Title: title, source: source}
+	}
+	m.deeper = append(m.deeper, next)
+	m.open(next)
+}
+
+// SourceCount returns how many sources there are in each state, in words: those that
+// live always, the others if there are any.
+func (m *Model) SourceCount() (text string, troubled bool) {
+	if m.latest == nil {
+		return "", false
+	}
+	counts := make(map[pipes.State]int)
+	for i := range m.latest.Sources {
+		counts[m.latest.Sources[i].State]++
+	}
+	n := len(m.latest.Sources)
+	text = strconv.Itoa(n) + " sources: "
+	if n == 1 {
+		text = "1 source: "
+	}
+	text += strconv.Itoa(counts[pipes.Live]) + " live"
+	for _, state := range pipes.States() {
+		if n := counts[state]; n > 0 && state != pipes.Live {
+			text += fmt.Sprintf(", %d %s", n, state)
+		}
+	}
+	return text, counts[pipes.Unresponsive]+counts[pipes.Failed] > 0
+}
+
+// Count returns how many rows are listed, and of how many.
+func (m *Model) Count() (listed, all int) {
+	page := m.Page()
+	return len(page.List), len(page.table.rows)
+}

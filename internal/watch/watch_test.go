@@ -1,0 +1,551 @@
+package watch
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/statvent/statvent/internal/host"
+	"github.com/statvent/statvent/pkg/format"
+	"github.com/statvent/statvent/pkg/pipes"
+)
+
+var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func counter(name string, n int64) format.Stat {
+	return format.Stat{Name: name, Kind: format.Counter, Value: format.Int(n)}
+}
+
+func gauge(name string, f float64) format.Stat {
+	return format.Stat{Name: name, Kind: format.Gauge, Value: format.Float(f)}
+}
+
+func untyped(name string, n int64) format.Stat {
+	return format.Stat{Name: name, Value: format.Int(n)}
+}
+
+func distribution(name string, count int64, window ...int64) format.Stat {
+	d := &format.Samples{Count: count, Labels: format.DefaultLabels()}
+	for _, v := range window {
+		d.Window = append(d.Window, format.Int(v))
+		d.Sum = d.Sum.Add(format.Int(v))
+	}
+	return format.Stat{Name: name, Kind: format.Distribution, Dist: d}
+}
+
+func snapshot(stats ...format.Stat) *format.Snapshot {
+	s := &format.Snapshot{Stats: stats}
+	s.Sort()
+	return s
+}
+
+// source is one that answered; it publishes these stats.
+func source(name string, stats ...format.Stat) pipes.Source {
+	return pipes.Source{Name: name, Kind: pipes.TypedSource, State: pipes.Live, Snapshot: snapshot(stats...)}
+}
+
+// A session is a model and what it is given, a collection a second.
+type session struct {
+	*Model
+	t   *testing.T
+	now time.Time
+}
+
+func watchOf(t *testing.T) *session {
+	m := New(nil, time.Second)
+	m.SetRows(10)
+	return &session{m, t, start}
+}
+
+// collect gives it what sources say, a while after the last time.
+func (s *session) collect(after time.Duration, sources ...pipes.Source) {
+	s.now = s.now.Add(after)
+	var all []*format.Snapshot
+	for i := range sources {
+		if sources[i].Snapshot != nil {
+			all = append(all, sources[i].Snapshot)
+		}
+	}
+	now := s.now
+	s.Take(&Update{Time: now, Total: format.Combine(all...), Sources: sources, Report: func() *host.Report {
+		return host.Describe(&pipes.Collection{Time: now, Sources: sources}, &format.Snapshot{})
+	}})
+}
+
+// see is collect, of one source, a second later.
+func (s *session) see(stats ...format.Stat) { s.collect(time.Second, source("one", stats...)) }
+
+func (s *session) press(keys ...Key) {
+	s.t.Helper()
+	for _, key := range keys {
+		if s.Press(key) {
+			s.t.Errorf("%d quits", key)
+		}
+	}
+}
+
+func (s *session) typeIn(text string) {
+	s.t.Helper()
+	s.press([]Key(text)...)
+}
+
+// lists compares the names on the page, a "*" before those that are pinned.
+func (s *session) lists(want ...string) {
+	s.t.Helper()
+	var got []string
+	for i, row := range s.Page().List {
+		name := row.Name
+		if i < s.Page().Pinned {
+			name = "*" + name
+		}
+		got = append(got, name)
+	}
+	if !slices.Equal(got, want) {
+		s.t.Errorf("the page lists %q, want %q", got, want)
+	}
+}
+
+// row finds one by its name.
+func (s *session) row(name string) *Row {
+	s.t.Helper()
+	for _, row := range s.Page().table.rows {
+		if row.Name == name {
+			return row
+		}
+	}
+	s.t.Fatalf("there is no row %q", name)
+	return nil
+}
+
+// says compares what stands in a row: value, rate and average.
+func (s *session) says(name, want string) {
+	s.t.Helper()
+	row := s.row(name)
+	if got := row.ValueText() + " " + row.RateText(s.now) + " " + row.AverageText(); got != want {
+		s.t.Errorf("%s: got %q, want %q", name, got, want)
+	}
+}
+
+func TestValuesAreThereAtOnceAndRatesWithTheSecondCollection(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("requests", 100), gauge("users", 7.5), untyped("plain", 3), distribution("latency.{0}", 4, 1, 2, 3, 4))
+	s.says("requests", "100 - -")
+	s.says("users", "7.500 - 7.500")
+	s.says("plain", "3 - -")
+	s.says("latency", "2 - -")
+
+	s.collect(2*time.Second, source("one", counter("requests", 110), gauge("users", 6.5), untyped("plain", 1), distribution("latency.{0}", 8, 9, 9, 9, 9)))
+	s.says("requests", "110 5.00/s 5.00/s")
+	s.says("users", "6.500 -0.50/s 7.000") // of a gauge the average is that of its values
+	s.says("plain", "1 -1.00/s -1.00/s")
+	s.says("latency", "9 2.00/s 2.00/s")
+
+	s.see(counter("requests", 110), gauge("users", 6.5), untyped("plain", 1), distribution("latency.{0}", 8, 9, 9, 9, 9))
+	s.says("requests", "110 0/s 3.33/s")
+	s.says("latency", "9 0/s 1.33/s")
+	if s.row("requests").Changed {
+		t.Error("what stays the same is called changed")
+	}
+}
+
+func TestACounterThatFallsIsResetForAWhileAndNeverNegative(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("a", 100))
+	s.see(counter("a", 110))
+	s.see(counter("a", 5))
+	s.says("a", "5 reset 10.0/s")
+	s.see(counter("a", 6))
+	s.says("a", "6 reset 5.50/s")
+	if rate := s.row("a").Rate; rate != 1 {
+		t.Errorf("the rate after the reset is %v", rate)
+	}
+	s.collect(ResetShown, source("one", counter("a", 21)))
+	s.says("a", "21 1.00/s 1.53/s")
+}
+
+func TestDifferencesOfLargeCountersAreExact(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("a", math.MaxInt64-1))
+	s.see(counter("a", math.MaxInt64))
+	s.says("a", "9223372036854775807 1.00/s 1.00/s")
+}
+
+func TestWhatNobodyHasAnyMoreIsGone(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("a", 1), counter("b", 1))
+	s.see(counter("a", 2))
+	s.says("b", "1 gone -")
+	s.lists("a", "b")
+	for range Slots {
+		s.see(counter("a", 2))
+	}
+	s.lists("a")
+	s.see(counter("a", 2), counter("b", 5))
+	s.lists("a", "b")
+}
+
+func TestAValueAndADistributionOfOneNameAreTwoRows(t *testing.T) {
+	s := watchOf(t)
+	for n := range int64(2) {
+		s.see(counter("a.{0}", 10+n), distribution("a.{0}", 20+2*n, 7))
+	}
+	s.lists("a.{0}", "a")
+	s.says("a.{0}", "11 1.00/s 1.00/s")
+	s.says("a", "7 2.00/s 2.00/s")
+}
+
+func TestAStatOfAnotherKindBeginsAnew(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("a", 5))
+	s.press('*')
+	s.see(gauge("a", 3))
+	s.says("a", "3.000 - 3.000")
+	s.lists("*a")
+}
+
+func TestNamesAreEscaped(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("\x1b]0;title\a", 1), counter("caf\xe9", 1), counter("\u202eevil", 1))
+	s.lists(`\x1b]0;title\x07`, `caf\xe9`, `\u202eevil`)
+}
+
+func TestPatternsMatchNamesAndLabels(t *testing.T) {
+	matches := func(want bool, pattern string) {
+		t.Helper()
+		m := New(func(name string) bool { return name == pattern }, time.Second)
+		d := distribution("app.latency.{0}", 1, 1)
+		if got := m.matches(&d); got != want {
+			t.Errorf("%s matches: %v", pattern, got)
+		}
+	}
+	matches(true, "app.latency.{0}")
+	matches(true, "app.latency")
+	matches(true, "app.latency.99th")
+	matches(false, "app.latency.98th")
+}
+
+func TestSorting(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("a", 100), counter("b", 30), gauge("c", 50), gauge("n", math.NaN()))
+	s.see(counter("a", 101), counter("b", 39), gauge("c", 45), gauge("n", math.NaN()))
+	s.lists("a", "b", "c", "n")
+	s.press('r')
+	s.lists("n", "c", "b", "a")
+	s.press('>') // value, the largest first; what is no number is last
+	s.lists("a", "c", "b", "n")
+	s.press('r')
+	s.lists("b", "c", "a", "n")
+	s.press('3') // rate
+	s.lists("b", "a", "c", "n")
+	s.press('<', '<')
+	s.lists("a", "b", "c", "n")
+	s.press('<') // average: c 47.5, b 9, a 1
+	s.lists("c", "b", "a", "n")
+}
+
+func TestRowsDoNotJumpWithEachCollection(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("a", 1), counter("b", 2))
+	s.press('2')
+	s.lists("b", "a")
+	s.see(counter("a", 3), counter("b", 2))
+	s.lists("b", "a")
+	s.collect(resortAfter, source("one", counter("a", 3), counter("b", 2)))
+	s.lists("a", "b")
+}
+
+func TestFilter(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("app.Requests", 1), counter("app.errors", 1), gauge("db.errors", 1))
+	s.press('/')
+	s.typeIn("ERR")
+	s.lists("app.errors", "db.errors") // with each character, whatever its case
+	s.typeIn(" gau")
+	s.lists("db.errors")
+	s.press(Backspace, Backspace, Backspace, Backspace, Enter)
+	s.lists("app.errors", "db.errors")
+	s.press('j')
+	if s.Editing || s.Page().Cursor() != 1 {
+		t.Error("keys are still text after Enter")
+	}
+	s.press(Escape)
+	s.lists("app.Requests", "app.errors", "db.errors")
+	s.press('/')
+	s.typeIn("nothing?")
+	s.lists()
+	s.press(Escape)
+	s.lists("app.Requests", "app.errors", "db.errors")
+	if s.Editing {
+		t.Error("Esc doesn't end the filter")
+	}
+	s.press('/', Backspace)
+	if s.Editing {
+		t.Error("Backspace doesn't leave an empty filter")
+	}
+}
+
+func TestHideZeros(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("a", 0), counter("b", 1), distribution("d.{0}", 0), counter("z", 0))
+	s.press(End, '*', 'z')
+	s.lists("*z", "b") // what is pinned stays
+	s.see(counter("a", 1), counter("b", 1), distribution("d.{0}", 0), counter("z", 0))
+	s.lists("*z", "a", "b")
+	s.press('z')
+	s.lists("*z", "a", "b", "d")
+}
+
+func TestPinsStayOnTop(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("a", 1), counter("b", 2), counter("c", 3))
+	s.press('j', 'j', 'p')
+	s.lists("*c", "a", "b")
+	if s.Page().Cursor() != 0 {
+		t.Error("the cursor doesn't go with what is pinned")
+	}
+	s.press('2')
+	s.lists("*c", "b", "a")
+	s.press('P')
+	s.lists("c", "b", "a")
+}
+
+func TestTotalsAreWhatHasGrownSinceTheStart(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("a", 100), gauge("g", 5), untyped("u", 2))
+	s.see(counter("a", 103), gauge("g", 4), untyped("u", 2))
+	s.see(counter("a", 104), gauge("g", 4), untyped("u", 2))
+	s.press('t')
+	grown := func(name, want string) {
+		t.Helper()
+		if got := s.row(name).GrownText(s.now); got != want {
+			t.Errorf("%s: got %q, want %q", name, got, want)
+		}
+	}
+	grown("a", "+4")
+	grown("g", "-1")
+	grown("u", "0")
+	trace := func(want string) {
+		t.Helper()
+		if got := fmt.Sprint(s.Page().Trace(nil, s.row("a"), 4, s.Totals)); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+	}
+	trace("[NaN 100 103 104]")
+	s.press('t')
+	trace("[NaN NaN 3 1]")
+}
+
+func TestThePauseIsAGap(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("a", 1))
+	s.press(' ')
+	if !s.Paused {
+		t.Fatal("it isn't paused")
+	}
+	s.press('.')
+	if !s.TakeStep() || s.TakeStep() {
+		t.Error("a step isn't taken once")
+	}
+	s.see(counter("a", 2))
+	s.press(' ')
+	s.see(counter("a", 3))
+	if got := fmt.Sprint(s.Page().Trace(nil, s.row("a"), 4, true)); got != "[1 2 NaN 3]" {
+		t.Errorf("the trend is %s", got)
+	}
+	s.says("a", "3 1.00/s 1.00/s")
+}
+
+func TestIntervals(t *testing.T) {
+	s := watchOf(t)
+	is := func(keys string, want time.Duration) {
+		t.Helper()
+		s.typeIn(keys)
+		if s.Interval != want {
+			t.Errorf("%s: %v, want %v", keys, s.Interval, want)
+		}
+	}
+	is("+", 2*time.Second)
+	is("-", time.Second)
+	is("-----", 100*time.Millisecond)
+	is("++++++++++++", time.Minute)
+	s.Interval = 3 * time.Second
+	is("=", 5*time.Second)
+	s.Interval = 3 * time.Second
+	is("-", 2*time.Second)
+}
+
+func TestEnterGoesFromAStatToItsSourcesAndFromASourceToItsStats(t *testing.T) {
+	s := watchOf(t)
+	two := func(n int64) {
+		s.collect(time.Second, source("web", counter("requests", n), counter("web.only", n)), source("worker", counter("requests", 10*n)),
+			pipes.Source{Name: "mute", State: pipes.Unresponsive, Err: errors.New("no answer")})
+	}
+	two(1)
+	two(2)
+	s.lists("requests", "web.only")
+	s.says("requests", "22 11.0/s 11.0/s")
+	s.press(Enter)
+	s.lists("web", "worker")
+	s.says("worker", "20 10.0/s 10.0/s") // at once, since there were two collections
+	two(3)
+	s.says("web", "3 1.00/s 1.00/s")
+	s.press(Enter)
+	s.lists("requests", "web.only")
+	s.says("requests", "3 1.00/s 1.00/s")
+	s.press(Escape)
+	s.lists("web", "worker")
+	s.press(Backspace)
+	s.lists("requests", "web.only")
+	s.press(Escape) // there is nothing behind it
+	s.lists("requests", "web.only")
+
+	s.press(Tab)
+	s.lists("mute", "web", "worker")
+	s.press(Down, Enter)
+	s.lists("requests", "web.only")
+	s.press(Escape, '3')
+	s.lists("mute", "web", "worker")
+	s.press(Tab)
+	s.lists("requests", "web.only")
+}
+
+func TestTheFooterCountsSources(t *testing.T) {
+	counts := func(want string, troubled bool, states ...pipes.State) {
+		t.Helper()
+		s := watchOf(t)
+		var sources []pipes.Source
+		for _, state := range states {
+			sources = append(sources, pipes.Source{Name: "x", State: state})
+		}
+		s.collect(0, sources...)
+		if got, bad := s.SourceCount(); got != want || bad != troubled {
+			t.Errorf("got %q, %v, want %q", got, bad, want)
+		}
+	}
+	counts("0 sources: 0 live", false)
+	counts("1 source: 1 live", false, pipes.Live)
+	counts("4 sources: 2 live, 1 unresponsive, 1 stale", true, pipes.Stale, pipes.Live, pipes.Unresponsive, pipes.Live)
+	counts("2 sources: 0 live, 1 stale, 1 retained", false, pipes.Stale, pipes.Retained)
+}
+
+func TestTheCursorStaysAtItsStatAndInSight(t *testing.T) {
+	s := watchOf(t)
+	var stats []format.Stat
+	for i := range int64(100) {
+		stats = append(stats, counter(fmt.Sprintf("s%02d", i), i))
+	}
+	s.see(stats...)
+	at := func(cursor, top int) {
+		t.Helper()
+		if p := s.Page(); p.Cursor() != cursor || p.Top != top {
+			t.Errorf("the cursor is at %d below %d, want %d below %d", p.Cursor(), p.Top, cursor, top)
+		}
+	}
+	at(0, 0)
+	s.press(Up)
+	at(0, 0)
+	s.press(PageDown)
+	at(10, 1)
+	s.press('k', 'k')
+	at(8, 1)
+	s.press(End)
+	at(99, 90)
+	s.press(Down)
+	at(99, 90)
+	s.press('r')
+	at(0, 0) // s99 is the first now
+	s.press('r')
+	at(99, 90)
+	s.SetRows(3)
+	at(99, 97)
+	s.press('g')
+	at(0, 0)
+	s.press('G')
+	s.press('/')
+	s.typeIn("s0")
+	at(0, 0)
+}
+
+func TestHelpIsLeftByAnyKey(t *testing.T) {
+	s := watchOf(t)
+	s.press('?')
+	if !s.Help {
+		t.Fatal("there is no help")
+	}
+	s.press('t')
+	if s.Help || s.Totals {
+		t.Error("the key does something")
+	}
+	s.press('?')
+	for range 2 { // from the help and from the page
+		if !s.Press('q') {
+			t.Error("q doesn't quit")
+		}
+	}
+}
+
+func TestKeysDoNoHarmWhereThereIsNothing(t *testing.T) {
+	s := watchOf(t)
+	keys := []Key{Up, Down, PageUp, PageDown, Home, End, Left, Right, Enter, Escape, Backspace, Tab}
+	for c := Key(' '); c < 127; c++ {
+		if c != 'q' && c != 'Q' {
+			keys = append(keys, c)
+		}
+	}
+	s.press(keys...)
+	s.press(Escape, Escape, Escape)
+	s.collect(0)
+	s.press(keys...)
+	s.Fail(errors.New("broken"))
+	s.press(keys...)
+	if !strings.Contains(s.Failure, "broken") {
+		t.Error("the failure is forgotten")
+	}
+}
+
+func TestNumbers(t *testing.T) {
+	value := func(v format.Value, want string) {
+		t.Helper()
+		if got := FormatValue(v, false); got != want {
+			t.Errorf("%v: got %q, want %q", v, got, want)
+		}
+	}
+	value(format.Int(123456789), "123456789")
+	value(format.Float(0), "0.000")
+	value(format.Float(0.25), "0.250")
+	value(format.Float(12.345), "12.35")
+	value(format.Float(123.45), "123.5")
+	value(format.Float(123456), "123456")
+	value(format.Float(1.5e15), "1.500e15")
+	value(format.Float(0.00001), "1.000e-5")
+	value(format.Float(math.Inf(-1)), "-inf")
+	rate := func(f float64, want string) {
+		t.Helper()
+		if got := FormatRate(f); got != want {
+			t.Errorf("%v: got %q, want %q", f, got, want)
+		}
+	}
+	rate(0, "0/s")
+	rate(1234.5, "1234/s")
+	rate(12.34, "12.3/s")
+	rate(0.5, "0.50/s")
+	rate(0.05, "0.050/s")
+	rate(1e-5, "1.0e-5/s")
+	rate(math.NaN(), "-")
+	interval := func(d time.Duration, want string) {
+		t.Helper()
+		if got := FormatInterval(d); got != want {
+			t.Errorf("%v: got %q, want %q", d, got, want)
+		}
+	}
+	interval(100*time.Millisecond, "100ms")
+	interval(time.Second, "1s")
+	interval(time.Minute, "1m")
+	interval(90*time.Second, "1m30s")
+	interval(10*time.Minute, "10m")
+	interval(time.Hour, "1h")
+}
