@@ -175,21 +175,25 @@ func (d *drawing) drawFooter() {
 		d.grid.CursorX, d.grid.CursorY = x, y
 		return
 	}
+	room := d.grid.Width
+	for _, hints := range []string{"? help  q quit", "? help"} {
+		if len(hints) <= d.grid.Width/6 {
+			d.put(d.grid.Width-len(hints), y, len(hints), hints, d.dim)
+			room -= len(hints) + gap
+			break
+		}
+	}
 	text, troubled := d.model.SourceCount()
 	style := Style(0)
 	if troubled {
 		style = d.warning
 	}
-	x := d.put(0, y, d.grid.Width, text, style)
+	x := d.put(0, y, room, text, style)
 	if problem := d.problem(); problem != "" {
 		if x > 0 {
-			x += 2
+			x += gap
 		}
-		x += d.put(x, y, d.grid.Width-x, d.first(output.Escape(problem), max(0, d.grid.Width-x)), d.warning)
-	}
-	hints := "? help  q quit"
-	if room := d.grid.Width - x - 2; room >= len(hints) {
-		d.putRight(d.grid.Width-len(hints), y, len(hints), hints, d.dim)
+		d.put(x, y, max(0, room-x), output.Escape(problem), d.warning)
 	}
 }
 
@@ -275,7 +279,7 @@ func (d *drawing) layOutStats(nameTitle string, names int) (l statLayout, column
 		room -= gap + l.labels.width
 	}
 	if d.grid.Width >= 68 {
-		l.trend = column{by: noColumn, title: "TREND", width: min(12, room/3)}
+		l.trend = column{by: noColumn, title: "TREND", width: min(16, room*2/5)}
 		room -= gap + l.trend.width
 	}
 	l.name = column{by: watch.ByName, title: nameTitle, width: room}
@@ -334,13 +338,13 @@ func (d *drawing) drawStat(l *statLayout, y int, row *watch.Row, current bool) {
 	if row.Changed {
 		value = style(d.bold)
 	}
-	d.putRight(l.value.x, y, l.value.width, row.ValueText(), value)
+	d.putNumber(l.value, y, row.ValueText(), value)
 	if l.rate.width > 0 {
 		text := row.RateText(d.now)
 		if d.model.Totals {
 			text = row.GrownText(d.now)
 		}
-		d.putRight(l.rate.x, y, l.rate.width, text, style(d.rateStyle(row)))
+		d.putNumber(l.rate, y, text, style(d.rateStyle(row)))
 	}
 	// Where there is no column for them, percentiles stand in place of the trend.
 	if isDistribution && l.labels.width == 0 && l.average.width > 0 {
@@ -348,7 +352,7 @@ func (d *drawing) drawStat(l *statLayout, y int, row *watch.Row, current bool) {
 		return
 	}
 	if l.average.width > 0 {
-		d.putRight(l.average.x, y, l.average.width, row.AverageText(), plain)
+		d.putNumber(l.average, y, row.AverageText(), plain)
 	}
 	if isDistribution && l.labels.width > 0 {
 		d.drawLabels(l.labels.x, y, l.labels.width, row, plain, false)
@@ -362,6 +366,11 @@ func (d *drawing) drawStat(l *statLayout, y int, row *watch.Row, current bool) {
 		base := row.Kind == format.Counter && !d.model.Totals
 		d.put(l.trend.x, y, l.trend.width, spark(d.trace, base, signs), style(d.trend))
 	}
+}
+
+// putNumber writes a number into its column.
+func (d *drawing) putNumber(c column, y int, text string, style Style) {
+	d.putRight(c.x, y, c.width, watch.Shorten(text, c.width), style)
 }
 
 // rateStyle tells rising from falling, and a reset from both.
@@ -427,7 +436,10 @@ func (d *drawing) drawSources(rows []*watch.Row) {
 			if c.right {
 				d.putRight(c.x, y, c.width, text, cell)
 			} else {
-				d.put(c.x, y, c.width, d.cut(text, c.width), cell)
+				if c.by == watch.ByName {
+					text = d.cut(text, c.width)
+				}
+				d.put(c.x, y, c.width, text, cell)
 			}
 		}
 	}
@@ -435,7 +447,7 @@ func (d *drawing) drawSources(rows []*watch.Row) {
 
 func (d *drawing) layOutSources() []column {
 	columns := []column{
-		{by: watch.ByName, title: "SOURCE", width: 12},
+		{by: watch.ByName, title: "SOURCE", width: max(5, d.grid.Width-15)},
 		{by: watch.ByState, title: "STATE", width: 12},
 	}
 	if d.grid.Width >= 40 {
@@ -481,6 +493,9 @@ func (d *drawing) sourceText(row *watch.Row, by watch.Column) string {
 	case watch.ByAge:
 		return watch.FormatAge(s.Age)
 	case watch.ByStats:
+		if s.ValuesAge == nil {
+			return "-"
+		}
 		return strconv.Itoa(s.Stats)
 	case watch.ByState:
 		return string(s.State)

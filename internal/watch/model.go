@@ -181,6 +181,9 @@ func (m *Model) matches(stat *format.Stat) bool {
 // identity tells a source from all others.
 func identity(s *pipes.Source) string { return string(s.Kind) + " " + s.Name + " " + s.ID }
 
+// sourceKey sorts sources by pid, then by name.
+func sourceKey(s *pipes.Source) string { return fmt.Sprintf("%020d %s", s.PID, identity(s)) }
+
 // about describes a source of an update.
 func (m *Model) about(u *Update, i int) *host.Source {
 	if u == m.latest && u.Report != nil {
@@ -201,8 +204,7 @@ func (m *Model) sourcesOf(u *Update) []item {
 	for i := range u.Sources {
 		about := m.about(u, i)
 		items = append(items, item{
-			// By pid, then by name.
-			key:  fmt.Sprintf("%020d %s", about.PID, identity(&u.Sources[i])),
+			key:  sourceKey(&u.Sources[i]),
 			stat: &format.Stat{Value: format.Int(int64(about.Stats))},
 			row: func(r *Row) {
 				r.Name, r.Source, r.index, r.haystack = output.Escape(about.Name), about, i, ""
@@ -219,7 +221,7 @@ func (m *Model) sharesOf(u *Update, name string) []item {
 		for _, stat := range statsNamed(u.Sources[i].Snapshot, name) {
 			about := m.about(u, i)
 			items = append(items, item{
-				key:  fmt.Sprintf("%020d %s", about.PID, identity(&u.Sources[i])),
+				key:  sourceKey(&u.Sources[i]),
 				stat: &stat,
 				row: func(r *Row) {
 					r.Name, r.Source, r.index, r.haystack = shareName(about), about, i, ""

@@ -87,6 +87,31 @@ func exponential(f float64, digits int) string {
 	return mantissa + "e" + strconv.Itoa(n)
 }
 
+// Shorten returns a text of a number that fits into so many columns, with a power of
+// ten if it must: a number that is cut would be another one. The suffix of the text
+// stays.
+func Shorten(text string, columns int) string {
+	if len(text) <= columns {
+		return text
+	}
+	number := strings.TrimSuffix(text, "/s")
+	suffix := text[len(number):]
+	f, err := strconv.ParseFloat(number, 64)
+	if err != nil {
+		return text
+	}
+	sign := ""
+	if number[0] == '+' {
+		sign = "+"
+	}
+	for digits := 3; digits >= 0; digits-- {
+		if text = sign + exponential(f, digits) + suffix; len(text) <= columns {
+			return text
+		}
+	}
+	return strings.Repeat("#", columns)
+}
+
 // FormatInterval returns 100ms, 1s or 2m.
 func FormatInterval(d time.Duration) string {
 	text := d.String()

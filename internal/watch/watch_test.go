@@ -536,6 +536,18 @@ func TestNumbers(t *testing.T) {
 	rate(0.05, "0.050/s")
 	rate(1e-5, "1.0e-5/s")
 	rate(math.NaN(), "-")
+	short := func(text string, columns int, want string) {
+		t.Helper()
+		if got := Shorten(text, columns); got != want {
+			t.Errorf("%s in %d columns: got %q, want %q", text, columns, got, want)
+		}
+	}
+	short("12345678", 8, "12345678")
+	short("123456789", 8, "1.235e8")
+	short("-1234567890123", 8, "-1.23e12")
+	short("12345678901/s", 11, "1.235e10/s")
+	short("+12345678901/s", 8, "+1e10/s")
+	short("9223372036854775807", 3, "###")
 	interval := func(d time.Duration, want string) {
 		t.Helper()
 		if got := FormatInterval(d); got != want {

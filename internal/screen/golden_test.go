@@ -1,0 +1,272 @@
+package screen
+
+import (
+	"errors"
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/statvent/statvent/internal/host"
+	"github.com/statvent/statvent/internal/watch"
+	"github.com/statvent/statvent/pkg/format"
+	"github.com/statvent/statvent/pkg/pipes"
+)
+
+var update = flag.Bool("update", false, "write the golden screens of testdata anew")
+
+var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// sourcesAt are what is collected after so many seconds: all kinds of stats, names
+// that a terminal must not be told, and sources in every state.
+func sourcesAt(second int) []pipes.Source {
+	n := int64(second)
+	samples := func(values ...int64) *format.Samples {
+		d := &format.Samples{Count: 10 * n, Sum: format.Int(100 * n), Labels: format.DefaultLabels()}
+		for _, v := range values {
+			d.Window = append(d.Window, format.Int(v+n%3))
+		}
+		return d
+	}
+	errorsBefore := n * 3
+	if second >= 9 {
+		errorsBefore = 1 // it fell
+	}
+	snapshot := func(stats ...format.Stat) *format.Snapshot {
+		s := &format.Snapshot{Stats: stats}
+		s.Sort()
+		return s
+	}
+	counter := func(name string, n int64) format.Stat {
+		return format.Stat{Name: name, Kind: format.Counter, Value: format.Int(n)}
+	}
+	gauge := func(name string, v format.Value) format.Stat {
+		return format.Stat{Name: name, Kind: format.Gauge, Value: v}
+	}
+	web := snapshot(
+		counter("shop.requests", 1000+n*n*17),
+		counter("shop.requests.errors", errorsBefore),
+		counter("shop.orders", 0),
+		gauge("shop.users", format.Int(40+n%5)),
+		gauge("shop.temperature", format.Float(21.5-float64(n)/4)),
+		gauge("shop.ratio", format.Float(math.NaN())),
+		counter("größe.日本語", 7*n),
+		counter("evil\x1b[2J\u202e.name", n),
+		counter("shop.a_name_that_is_much_too_long_for_the_column_it_has_to_stand_in.total", 123456789012*n),
+		format.Stat{Name: "shop.latency.{0}", Kind: format.Distribution, Dist: samples(5, 9, 12, 40, 41, 44, 60, 61, 90, 400)},
+		format.Stat{Name: "shop.waits.{0}", Kind: format.Distribution, Dist: &format.Samples{Labels: format.DefaultLabels()}},
+	)
+	script := snapshot(format.Stat{Name: "backup.files", Value: format.Int(10 - n)}, counter("shop.requests", 5))
+	if second >= 7 {
+		script = snapshot(counter("shop.requests", 5))
+	}
+	return []pipes.Source{
+		{Name: "retained-0", Kind: pipes.RetainedSource, State: pipes.Retained, Snapshot: snapshot(counter("shop.requests", 12)), At: start},
+		{Name: "backup", Kind: pipes.PlainSource, State: pipes.Live, Snapshot: script, At: start, Since: start.Add(-90 * time.Minute)},
+		{Name: "web", ID: "1", PID: 3435, Kind: pipes.TypedSource, State: pipes.Live, Snapshot: web, At: start, Since: start.Add(-50 * time.Hour)},
+		{Name: "mute", Kind: pipes.PlainSource, State: pipes.Unresponsive, Err: errors.New("mute.stats: no answer within 500ms")},
+		{Name: "old", Kind: pipes.PlainSource, State: pipes.Stale, Err: errors.New("its process is gone")},
+	}
+}
+
+// watched is a model of the sources after ten seconds.
+func watched() *watch.Model {
+	m := watch.New(nil, time.Second)
+	for second := range 10 {
+		take(m, second)
+	}
+	return m
+}
+
+func take(m *watch.Model, second int) {
+	now := start.Add(time.Duration(second) * time.Second)
+	sources := sourcesAt(second)
+	var all []*format.Snapshot
+	for _, s := range sources {
+		if s.Snapshot != nil {
+			all = append(all, s.Snapshot)
+		}
+	}
+	m.Take(&watch.Update{
+		Time:     now,
+		Total:    format.Combine(all...),
+		Sources:  sources,
+		Problems: []string{"mute: no answer within 500ms"},
+		Report: func() *host.Report {
+			report := host.Describe(&pipes.Collection{Time: now, Sources: sources}, &format.Snapshot{})
+			for i := range report.Sources {
+				report.Sources[i].User, report.Sources[i].Command = "ada", "" // whatever has that pid here
+			}
+			report.Sources[2].Command = "/usr/bin/web --listen 80"
+			return report
+		},
+	})
+}
+
+// A terminal that the tests have.
+var (
+	plain   = Look{UTF8: true, Where: "host1", Empty: "no program publishes in /tmp/stats-pipe"}
+	colored = Look{UTF8: true, Colors: true, Where: plain.Where, Empty: plain.Empty}
+	ascii   = Look{Where: plain.Where, Empty: plain.Empty}
+)
+
+// press types keys.
+func press(m *watch.Model, keys ...any) {
+	for _, key := range keys {
+		switch key := key.(type) {
+		case string:
+			for _, r := range key {
+				m.Press(watch.Key(r))
+			}
+		case watch.Key:
+			m.Press(key)
+		}
+	}
+}
+
+// shows compares what is drawn with the file of that name in testdata.
+func shows(t *testing.T, name string, m *watch.Model, look Look, width, height int) {
+	t.Helper()
+	g := NewGrid(width, height)
+	Draw(g, m, &look)
+	Draw(g, m, &look) // the room for rows is known now
+	got := dump(g)
+	path := filepath.Join("testdata", name+".screen")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s is not as in %s (-update writes it anew):\n%s", name, path, got)
+	}
+}
+
+// dump returns the text of a grid, and below it the same with a letter for how each
+// cell looks, where it isn't plain.
+func dump(g *Grid) string {
+	var text, looks strings.Builder
+	for y := range g.Height {
+		var line, look strings.Builder
+		for _, c := range g.cells[y*g.Width : (y+1)*g.Width] {
+			line.WriteString(c.text)
+			look.WriteString(letterOf(c.style))
+		}
+		text.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+		looks.WriteString(strings.TrimRight(look.String(), " ") + "\n")
+	}
+	return text.String() + strings.Repeat("=", g.Width) + "\n" + looks.String()
+}
+
+// letterOf is that of a style's colour, large if it is bold, or of its attribute.
+func letterOf(s Style) string {
+	letter := " "
+	switch {
+	case s&Reverse != 0:
+		letter = "i"
+	case s&Underline != 0:
+		letter = "u"
+	case s&Dim != 0:
+		letter = "d"
+	case s&Bold != 0:
+		letter = "b"
+	}
+	if color := s >> colorShift; color != 0 && s&Reverse == 0 {
+		letter = string(" rgybmc"[color])
+	}
+	if s&Bold != 0 {
+		letter = strings.ToUpper(letter)
+	}
+	return letter
+}
+
+func TestScreens(t *testing.T) {
+	shows(t, "80x24", watched(), plain, 80, 24)
+	shows(t, "80x24-color", watched(), colored, 80, 24)
+	shows(t, "80x24-ascii", watched(), ascii, 80, 24)
+	shows(t, "120x12", watched(), plain, 120, 12)
+	shows(t, "40x10", watched(), plain, 40, 10)
+	shows(t, "20x5", watched(), plain, 20, 5)
+	shows(t, "20x5-ascii", watched(), ascii, 20, 5)
+	shows(t, "300x100", watched(), plain, 300, 100)
+	shows(t, "300x100-color", watched(), colored, 300, 100)
+}
+
+func TestScreenBeforeAnything(t *testing.T) {
+	m := watch.New(nil, time.Second)
+	shows(t, "reading", m, plain, 80, 5)
+	take(m, 0)
+	shows(t, "first", m, plain, 80, 16)
+}
+
+func TestScreenWithoutStats(t *testing.T) {
+	m := watch.New(nil, time.Second)
+	m.Take(&watch.Update{Time: start, Total: &format.Snapshot{}, Problems: []string{plain.Empty}})
+	shows(t, "empty", m, plain, 80, 5)
+	m.Fail(errors.New("the pipes can't be read: permission denied"))
+	shows(t, "failed", m, colored, 80, 5)
+}
+
+func TestScreensOfKeys(t *testing.T) {
+	after := func(name string, keys ...any) {
+		t.Helper()
+		m := watched()
+		m.SetRows(21)
+		press(m, keys...)
+		shows(t, name, m, colored, 80, 24)
+	}
+	after("help", "?")
+	after("filter-typed", "/shop.re")
+	after("filter", "/shop.re", watch.Enter)
+	after("filter-nothing", "/[]", watch.Enter)
+	after("totals", "t")
+	after("sorted-by-rate", "3")
+	after("hide-zeros", "z")
+	after("pinned", watch.End, "*")
+	after("paused", " ")
+	after("sources", watch.Tab)
+	after("sources-by-state", watch.Tab, "7")
+	after("by-source", "/shop.requests", watch.Enter, watch.Enter)
+	after("source-stats", watch.Tab, watch.End, watch.Enter)
+}
+
+func TestScreensOfSourcesInLittleRoom(t *testing.T) {
+	m := watched()
+	press(m, watch.Tab)
+	shows(t, "sources-40x10", m, plain, 40, 10)
+	shows(t, "sources-20x5", m, ascii, 20, 5)
+	shows(t, "sources-300x100", m, plain, 300, 100)
+}
+
+// Whatever the size, nothing is drawn outside, and nothing panics.
+func TestEverySizeIsDrawn(t *testing.T) {
+	pages := [][]any{{}, {"?"}, {"/日本語"}, {watch.Tab}, {watch.Enter}, {"t", watch.End}, {watch.Tab, watch.Enter}}
+	for _, keys := range pages {
+		m := watched()
+		press(m, keys...)
+		for _, look := range []Look{plain, ascii} {
+			for width := 1; width < 150; width += 1 + width/20 {
+				for height := 1; height < 30; height++ {
+					g := NewGrid(width, height)
+					Draw(g, m, &look)
+					for y := range height {
+						row := g.cells[y*width : (y+1)*width]
+						for x, c := range row {
+							if c.wide && (x+1 == width || row[x+1].text != "") || c.text == "" && (x == 0 || !row[x-1].wide) {
+								t.Fatalf("%dx%d: half a character at %d,%d", width, height, x, y)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+}
