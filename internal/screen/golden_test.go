@@ -253,8 +253,8 @@ func TestEverySizeIsDrawn(t *testing.T) {
 		m := watched()
 		press(m, keys...)
 		for _, look := range []Look{plain, ascii} {
-			for width := 1; width < 150; width += 1 + width/20 {
-				for height := 1; height < 30; height++ {
+			for width := 1; width < 150; width += 1 + width/8 {
+				for height := 1; height < 30; height += 1 + height/8 {
 					g := NewGrid(width, height)
 					Draw(g, m, &look)
 					for y := range height {

@@ -19,6 +19,11 @@ import (
 // Run shows the model until somebody quits, ctx is done or a signal says so. It
 // returns ErrNoScreen, and has done nothing, where there can't be a full screen.
 func Run(ctx context.Context, m *watch.Model, look *Look, collect Collect) (err error) {
+	// Before the terminal is another: from then on it must be given back, and each
+	// change of its size seen.
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, watchedSignals()...)
+	defer signal.Stop(signals)
 	terminal, err := openTerminal()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrNoScreen, err)
@@ -32,10 +37,9 @@ func Run(ctx context.Context, m *watch.Model, look *Look, collect Collect) (err 
 		results:  make(chan result),
 		typed:    make(chan []byte),
 		lost:     make(chan error, 1),
-		signals:  make(chan os.Signal, 8),
+		signals:  signals,
 		done:     make(chan struct{}),
 	}
-	signal.Notify(l.signals, watchedSignals()...)
 	go l.collectAll(ctx, collect)
 	go l.read(ctx)
 	defer func() {
@@ -44,7 +48,6 @@ func Run(ctx context.Context, m *watch.Model, look *Look, collect Collect) (err 
 		}
 		// The terminal first: a collection may take as long as its deadline.
 		terminal.close()
-		signal.Stop(l.signals)
 		cancel()
 		<-l.done
 	}()
