@@ -139,12 +139,14 @@ func (a *app) watchScreen(ctx context.Context, collector *pipes.Collector, opts 
 		look.Where = output.Escape(name)
 	}
 	model := watch.New(opts.match, a.config.Interval)
+	bound := watch.BoundMemory()
 	return screen.Run(ctx, model, look, func(ctx context.Context) (*watch.Update, error) {
 		collection, err := a.collect(ctx, collector)
 		if err != nil {
 			return nil, explain(err, a.config.PipeDir)
 		}
 		result := gather.Summarize(collection)
+		bound(len(result.Total.Stats))
 		return &watch.Update{
 			Time:     collection.Time,
 			Total:    result.Total,

@@ -16,6 +16,7 @@ need chromium chromium
 need zsh zsh
 need fish fish
 need mandoc mandoc
+need tmux tmux
 need systemd-socket-activate systemd
 /usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || missing="$missing python3-prometheus-client"
 if [ -z "$missing" ]; then

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"time"
 
@@ -21,9 +22,12 @@ type Screen struct {
 	problems []string // that were said last, where nothing is redrawn
 }
 
+// isDumb tells whether a terminal knows no escape sequences, as far as it says.
+func isDumb() bool { return os.Getenv("TERM") == "" || os.Getenv("TERM") == "dumb" }
+
 // NewScreen returns a screen on stdout for a format of WatchFormats.
 func (s *Streams) NewScreen(format string) *Screen {
-	return &Screen{streams: s, format: format, redraw: format == "table" && isTerminal(s.Out)}
+	return &Screen{streams: s, format: format, redraw: format == "table" && isTerminal(s.Out) && !isDumb()}
 }
 
 // Escape sequences of every terminal.

@@ -99,13 +99,15 @@ func (g *Grid) put(x, y int, text string, wide bool, style Style) {
 // Escape sequences of every terminal that has a cursor to move; what one doesn't know,
 // it ignores.
 const (
-	enterScreen = "\x1b[?1049h\x1b[?7l\x1b[?25l\x1b[0m\x1b[2J" // no line wraps, no cursor
-	leaveScreen = "\x1b[0m\x1b[2J\x1b[H\x1b[?7h\x1b[?25h\x1b[?1049l"
+	enterScreen = "\x1b[?1049h\x1b[?25l\x1b[0m\x1b[2J" // no cursor
+	leaveScreen = "\x1b[0m\x1b[2J\x1b[H\x1b[?25h\x1b[?1049l"
 	clearScreen = "\x1b[0m\x1b[2J"
-	beginFrame  = "\x1b[?2026h" // what follows is shown at once
-	endFrame    = "\x1b[?2026l"
-	hideCursor  = "\x1b[?25l"
-	showCursor  = "\x1b[?25h"
+	// What a frame is made of is shown at once, and no line of it wraps, whatever the
+	// terminal takes for the width of a character.
+	beginFrame = "\x1b[?2026h\x1b[?7l"
+	endFrame   = "\x1b[?7h\x1b[?2026l"
+	hideCursor = "\x1b[?25l"
+	showCursor = "\x1b[?25h"
 )
 
 // appendChanges appends what makes a screen that shows one grid show another one of

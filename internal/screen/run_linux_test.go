@@ -327,14 +327,13 @@ func TestItIsDrawnAnewForEachSize(t *testing.T) {
 	f.ends(0)
 }
 
-// A shell is nobody's child here, and the process group is orphaned: it isn't
-// stopped, and goes on.
+// There is no shell here that could let it go on, so it isn't stopped.
 func TestCtrlZWithoutAShellHarmsNothing(t *testing.T) {
 	t.Parallel()
 	f := startScreen(t, asShow, true)
 	f.waits(enterScreen, "stat19")
-	f.types("\x1a")
-	f.waits(leaveScreen, enterScreen, "stat19")
+	f.types("\x1at")
+	f.waits("totals")
 	f.types("q")
 	f.isLeft()
 	f.ends(0)

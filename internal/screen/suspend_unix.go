@@ -3,10 +3,15 @@
 package screen
 
 import (
+	"bytes"
 	"os"
 	"os/signal"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // watchedSignals are those that concern the terminal. What ends the process ends it
@@ -44,29 +49,62 @@ func (l *loop) takeSignal(s os.Signal) error {
 // again when it goes on. What a key stops is the whole process group, as the
 // terminal would do it.
 func (l *loop) suspend(group bool) error {
-	if signal.Ignored(syscall.SIGTSTP) {
+	if signal.Ignored(syscall.SIGTSTP) || isOrphaned() {
 		return nil
 	}
 	l.terminal.release()
-	signal.Reset(syscall.SIGTSTP)
 	who := os.Getpid()
 	if group {
 		who = 0
 	}
-	if err := syscall.Kill(who, syscall.SIGTSTP); err == nil {
+	// Not SIGTSTP: what Go was once asked to notify, it never leaves to the kernel
+	// again.
+	if err := syscall.Kill(who, syscall.SIGSTOP); err == nil {
 		if err := l.awaitContinue(); err != nil {
 			return err
 		}
 	}
-	signal.Notify(l.signals, syscall.SIGTSTP)
 	return l.terminal.take()
 }
 
-// awaitContinue returns when the process goes on, or is to end. In an orphaned
-// process group it isn't stopped at all: POSIX has SIGTSTP ignored where nobody could
-// let it go on.
+// isOrphaned tells whether there is no shell that could let the process group go on:
+// as POSIX has it, "the parent of every member of the group is either itself a
+// member of the group or is not a member of the group's session". Nothing stops such
+// a group by a key.
+func isOrphaned() bool {
+	session, err := unix.Getsid(0)
+	if err != nil {
+		return true
+	}
+	for pid := os.Getppid(); pid > 0; pid = parentOf(pid) {
+		if sid, err := unix.Getsid(pid); err != nil || sid != session {
+			return true
+		}
+		if group, err := unix.Getpgid(pid); err != nil || group != unix.Getpgrp() {
+			return err != nil
+		}
+	}
+	return true
+}
+
+// parentOf returns the parent of a process, 0 where nobody says.
+func parentOf(pid int) int {
+	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return 0
+	}
+	// Field 2 is the command in brackets, and may hold anything; field 4 the parent.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 2 {
+		return 0
+	}
+	parent, _ := strconv.Atoi(fields[1])
+	return parent
+}
+
+// awaitContinue returns when the process goes on, or is to end.
 func (l *loop) awaitContinue() error {
-	timeout := time.After(300 * time.Millisecond)
+	timeout := time.After(time.Second) // nobody stopped it, or time went on meanwhile
 	for {
 		select {
 		case s := <-l.signals:
@@ -77,7 +115,10 @@ func (l *loop) awaitContinue() error {
 				return errEnd
 			}
 		case <-timeout:
-			return nil
+			if len(l.signals) == 0 {
+				return nil
+			}
+			timeout = time.After(0)
 		}
 	}
 }

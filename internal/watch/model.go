@@ -95,10 +95,19 @@ func (m *Model) Now() time.Time {
 	return m.latest.Time
 }
 
+// rememberedStats is up to how many stats a collection is kept when there is another,
+// so that what Enter opens has rates at once. Larger ones are let go: they have them a
+// collection later.
+const rememberedStats = 5000
+
 // Take takes in a collection.
 func (m *Model) Take(u *Update) {
 	m.Failure = ""
-	m.previous, m.latest, m.report = m.latest, u, nil
+	m.previous = nil
+	if m.latest != nil && len(m.latest.Total.Stats) <= rememberedStats {
+		m.previous = m.latest
+	}
+	m.latest, m.report = u, nil
 	m.take(m.stats, u)
 	for _, page := range m.deeper {
 		m.take(page, u)

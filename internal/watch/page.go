@@ -79,7 +79,7 @@ func (p *Page) Columns() []Column {
 // wanted; of all else the value.
 func (p *Page) Trace(to []float32, r *Row, n int, totals bool) []float32 {
 	if r.Kind == format.Counter && !totals {
-		return p.table.trace(to, &r.rates, n)
+		return p.table.trace(to, r.rates, n)
 	}
 	return p.table.trace(to, &r.values, n)
 }

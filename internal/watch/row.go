@@ -23,6 +23,13 @@ type Trace [Slots]float32
 
 var nan32 = float32(math.NaN())
 
+var noTrace = func() (t Trace) {
+	for i := range t {
+		t[i] = nan32
+	}
+	return t
+}()
+
 // A Row is a stat, of all sources or of one; what one source says of a stat; or a
 // source.
 type Row struct {
@@ -57,7 +64,8 @@ type Row struct {
 	mean    float64 // sum of the finite values of a gauge
 	means   int     // how many they are
 
-	values, rates Trace
+	values Trace
+	rates  *Trace // of a counter
 }
 
 func newRow(key, name string, stat *format.Stat) *Row {
@@ -65,8 +73,9 @@ func newRow(key, name string, stat *format.Stat) *Row {
 		Name: name, Kind: stat.Kind, key: key, dist: stat.Kind == format.Distribution,
 		Rate: math.NaN(), Grown: math.NaN(), Average: math.NaN(), number: math.NaN(),
 	}
-	for i := range r.values {
-		r.values[i], r.rates[i] = nan32, nan32
+	r.values = noTrace
+	if r.Kind == format.Counter {
+		r.rates = new(noTrace)
 	}
 	return r
 }
@@ -121,7 +130,9 @@ func (r *Row) take(stat *format.Stat, at time.Time, tick int) {
 
 	slot := tick % Slots
 	r.values[slot] = float32(r.number)
-	r.rates[slot] = float32(r.Rate)
+	if r.rates != nil {
+		r.rates[slot] = float32(r.Rate)
+	}
 	r.at, r.seen, r.Here = at, tick, true
 }
 
@@ -171,7 +182,12 @@ func (r *Row) miss(tick int) {
 }
 
 // gap leaves the slot of a tick empty.
-func (r *Row) gap(tick int) { r.values[tick%Slots], r.rates[tick%Slots] = nan32, nan32 }
+func (r *Row) gap(tick int) {
+	r.values[tick%Slots] = nan32
+	if r.rates != nil {
+		r.rates[tick%Slots] = nan32
+	}
+}
 
 // isZero tells whether there is nothing to see yet.
 func (r *Row) isZero() bool {
