@@ -73,6 +73,7 @@ const (
 	asPuppet     = "puppet"
 	asWorker     = "worker" // see work
 	asShop       = "shop"   // see sell
+	asFull       = "full"   // see abound
 )
 
 // publish is the program that tests start.
@@ -84,6 +85,7 @@ func publish(mode string) {
 	programs := map[string]func([]string) error{
 		asHerd:   count,
 		asWorker: work,
+		asFull:   abound,
 		asShop:   func([]string) error { return sell(os.Getenv(shopVariable)) },
 	}
 	if program := programs[mode]; program != nil {
