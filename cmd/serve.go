@@ -34,6 +34,7 @@ somebody asks.
              ?match=GLOB the stats whose name matches
   /metrics   the same for Prometheus
   /sources   what 'statvent list -o json' prints; with ?stats=1 the values of each
+  /typed     what 'statvent cat -o typed' prints; with ?sources=1 that of each
   /-/healthy, /-/ready   200 while it runs
 
 The counters of processes that are gone go on in the user's retained file, and

@@ -375,7 +375,7 @@ func requests(t *testing.T, e *exposed) {
 
 // heads checks that HEAD has the headers of GET, and nothing else.
 func heads(t *testing.T, e *exposed) {
-	for _, path := range []string{"/", "/stats", "/stats?match=nothing", "/stats?match=[", "/sources", "/metrics", "/-/healthy", "/-/ready", "/nothing"} {
+	for _, path := range []string{"/", "/stats", "/stats?match=nothing", "/stats?match=[", "/sources", "/typed", "/metrics", "/-/healthy", "/-/ready", "/nothing"} {
 		var headers [2]http.Header
 		var statuses [2]int
 		for i, method := range []string{http.MethodGet, http.MethodHead} {

@@ -21,6 +21,7 @@ type answer struct {
 	flat        *format.Snapshot
 	statsJSON   document
 	sourcesJSON [2]document // with the values of each, and without
+	typedText   [2]document // of each source, and of all together
 	live        document
 	expositions [format.OpenMetrics + 1][format.EscapeNothing + 1]document
 }
@@ -61,6 +62,23 @@ func (a *answer) sources(withValues bool) (*body, error) {
 		}
 		text, err := json.Marshal(report)
 		return append(text, '\n'), err
+	})
+}
+
+func (a *answer) typed(eachSource bool) (*body, error) {
+	if !eachSource {
+		return a.typedText[1].get(func() ([]byte, error) {
+			return format.AppendTyped(nil, &format.Document{Snapshot: a.total}), nil
+		})
+	}
+	return a.typedText[0].get(func() ([]byte, error) {
+		var text []byte
+		for _, s := range a.collection.Sources {
+			if s.Snapshot != nil {
+				text = format.AppendTyped(text, &format.Document{ID: s.ID, PID: s.PID, Source: s.Name, Snapshot: s.Snapshot})
+			}
+		}
+		return text, nil
 	})
 }
 

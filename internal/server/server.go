@@ -177,6 +177,8 @@ func (s *Server) Handler() http.Handler {
 			s.stats(w, r)
 		case sourcesPath:
 			s.sources(w, r)
+		case typedPath:
+			s.typed(w, r)
 		case metricsPath:
 			s.exposition(w, r)
 		case livePath:
@@ -196,6 +198,7 @@ func (s *Server) Handler() http.Handler {
 // The paths beside that of the stats.
 const (
 	sourcesPath = "/sources"
+	typedPath   = "/typed"
 	metricsPath = "/metrics"
 	livePath    = "/live"
 	healthyPath = "/-/healthy"
@@ -207,7 +210,7 @@ func CheckPath(p string) error {
 	switch {
 	case !strings.HasPrefix(p, "/") || p != path.Clean(p) || strings.ContainsAny(p, " ?#%"):
 		return fmt.Errorf("%q is not the path of a URL, such as /stats", p)
-	case slices.Contains([]string{"/", sourcesPath, metricsPath, livePath}, p), strings.HasPrefix(p, "/-/"), strings.HasPrefix(p+"/", page.Prefix):
+	case slices.Contains([]string{"/", sourcesPath, typedPath, metricsPath, livePath}, p), strings.HasPrefix(p, "/-/"), strings.HasPrefix(p+"/", page.Prefix):
 		return fmt.Errorf("%q is taken by something else", p)
 	}
 	return nil
@@ -253,6 +256,18 @@ func (s *Server) sources(w http.ResponseWriter, r *http.Request) {
 	}
 	document, err := answer.sources(r.URL.Query().Get("stats") == "1")
 	writeShared(w, r, jsonType, document, err)
+}
+
+// typed serves what `statvent cat -o typed` prints; with ?sources=1 the same of each
+// source, one after the other.
+func (s *Server) typed(w http.ResponseWriter, r *http.Request) {
+	answer, err := s.collect(r.Context())
+	if err != nil {
+		fail(w, r, http.StatusServiceUnavailable, err.Error())
+		return
+	}
+	document, err := answer.typed(r.URL.Query().Get("sources") == "1")
+	writeShared(w, r, typedType, document, err)
 }
 
 // collect returns an answer that isn't older than the request's arrival, but

@@ -173,6 +173,45 @@ func TestSourcesOfEveryKind(t *testing.T) {
 	check("?stats=1", document(sources...))
 }
 
+func TestTypedIsTheHostOrEachSource(t *testing.T) {
+	c := everyKindOfSource()
+	s, _ := newTestServer(t, func(context.Context) (*pipes.Collection, error) { return c, nil })
+	read := func(target string) []*format.Document {
+		t.Helper()
+		status, body := request(s, "GET", target)
+		var p format.TypedParser
+		_, _ = p.Write([]byte(body))
+		documents, err := p.Documents()
+		if status != 200 || err != nil {
+			t.Fatalf("%s: %d, %v\n%s", target, status, err, body)
+		}
+		return documents
+	}
+	typed := func(s *format.Snapshot) string {
+		return string(format.AppendTyped(nil, &format.Document{Snapshot: s}))
+	}
+	if host := read("/typed"); len(host) != 1 || typed(host[0].Snapshot) != typed(c.Total()) {
+		t.Errorf("the host is %d documents: %v", len(host), host)
+	}
+	each := read("/typed?sources=1")
+	for _, source := range c.Sources {
+		if source.Snapshot == nil {
+			continue
+		}
+		if len(each) == 0 {
+			t.Fatalf("%s has no document", source.Name)
+		}
+		d := each[0]
+		each = each[1:]
+		if d.Source != source.Name || d.ID != source.ID || d.PID != source.PID || typed(d.Snapshot) != typed(source.Snapshot) {
+			t.Errorf("%s is %+v", source.Name, d)
+		}
+	}
+	if len(each) > 0 {
+		t.Errorf("of no source: %+v", each[0])
+	}
+}
+
 func TestDirectoryThatIsNotThereHasNoStats(t *testing.T) {
 	s, log := newTestServer(t, func(context.Context) (*pipes.Collection, error) {
 		return nil, &fs.PathError{Op: "open", Path: "/pipes", Err: fs.ErrNotExist}
@@ -191,7 +230,7 @@ func TestDirectoryThatCanNotBeRead(t *testing.T) {
 	s, log := newTestServer(t, func(context.Context) (*pipes.Collection, error) {
 		return nil, &fs.PathError{Op: "open", Path: "/pipes", Err: fs.ErrPermission}
 	})
-	for _, path := range []string{"/stats", "/sources"} {
+	for _, path := range []string{"/stats", "/sources", "/typed"} {
 		want := `{"message":"open /pipes: permission denied","path":"` + path + `"}` + "\n"
 		if status, body := request(s, "GET", path); status != 503 || body != want {
 			t.Errorf("%s: got %d %s", path, status, body)
@@ -456,6 +495,7 @@ func TestCheckPath(t *testing.T) {
 	bad("stats")
 	bad("/")
 	bad("/sources")
+	bad("/typed")
 	bad("/-/ready")
 	bad("//s")
 	bad("/a/../b")

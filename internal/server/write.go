@@ -78,7 +78,10 @@ func takesGzip(r *http.Request) bool {
 	return false
 }
 
-const jsonType = "application/json"
+const (
+	jsonType  = "application/json"
+	typedType = "text/plain; charset=utf-8"
+)
 
 func writeJSON(w http.ResponseWriter, r *http.Request, status int, text []byte) {
 	write(w, r, status, jsonType, &body{plain: text})

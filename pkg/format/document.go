@@ -9,6 +9,7 @@ import (
 type Document struct {
 	ID       string   // of the recorder; empty if it isn't of one
 	PID      int      // of its process; 0 if unknown
+	Source   string   // the name of the source, where several follow one another
 	Folded   []string // ids of the recorders whose counters are in it; see package pipes
 	Snapshot *Snapshot
 

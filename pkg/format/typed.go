@@ -18,6 +18,7 @@ const TypedVersion = 1
 const (
 	keyVersion = "statvent" // the version
 	keyPID     = "pid"      // a pid
+	keySource  = "source"   // the name of a source, and 1
 	keyEnd     = "end"      // how many lines come before, which may be left out, and how many stats
 
 	keyID     = "id"     // an id, and 1
@@ -45,6 +46,10 @@ func AppendTyped(b []byte, d *Document) []byte {
 	}
 	if d.PID != 0 {
 		b = appendLine(b, keyPID, Int(int64(d.PID)))
+	}
+	if d.Source != "" {
+		b = append(b, keySource+" "...)
+		b = appendLine(appendArgument(b, d.Source), "", Int(1))
 	}
 	for _, id := range d.Folded {
 		b = appendNamed(b, keyFolded, id, Int(1))
@@ -356,10 +361,8 @@ func (d *openedDocument) line(keyword, rest string, v Value, ok bool) (stat bool
 		ok = ok && d.describe(keyword, rest, v)
 	case keyEmitted, keyExpires:
 		ok = ok && d.emitted(keyword, trimBlanks(rest), v)
-	case keyPID, keyID, keyFolded:
-		if ok {
-			d.identify(keyword, rest, v)
-		}
+	case keyPID, keyID, keySource, keyFolded:
+		ok = ok && d.identify(keyword, rest, v)
 	default:
 		d.perhaps++
 	}
@@ -369,9 +372,13 @@ func (d *openedDocument) line(keyword, rest string, v Value, ok bool) (stat bool
 	return false
 }
 
-// identify reads a line about the document.
-func (d *openedDocument) identify(keyword, rest string, v Value) {
+// identify reads a line about the document, and tells whether it can be read.
+func (d *openedDocument) identify(keyword, rest string, v Value) bool {
 	switch keyword {
+	case keySource:
+		source, ok := parseArgument(trimBlanks(rest))
+		d.document.Source = strings.Clone(source)
+		return ok
 	case keyPID:
 		d.document.PID = int(v.Int64())
 	case keyID:
@@ -379,6 +386,7 @@ func (d *openedDocument) identify(keyword, rest string, v Value) {
 	case keyFolded:
 		d.document.Folded = append(d.document.Folded, strings.Clone(rest))
 	}
+	return true
 }
 
 // emitted reads a time of a stat.

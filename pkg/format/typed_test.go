@@ -16,6 +16,9 @@ import (
 // renderDocument returns all that a document says.
 func renderDocument(d *Document) string {
 	b := fmt.Appendf(nil, "id %q pid %d folded %q skipped %d\n", d.ID, d.PID, d.Folded, d.Snapshot.Skipped)
+	if d.Source != "" {
+		b = fmt.Appendf(b, "source %q\n", d.Source)
+	}
 	for _, stat := range d.Snapshot.Stats {
 		b = fmt.Appendf(b, "%v %q %v", stat.Kind, stat.Name, stat.Value)
 		if dist := stat.Dist; dist != nil {
@@ -527,7 +530,7 @@ func FuzzTypedParser(f *testing.F) {
 	f.Add([]byte(""), uint8(0), uint64(0))
 	f.Add([]byte(exampleText), uint8(0), uint64(1))
 	f.Add([]byte(exampleText+document("untyped %: -0.0, gauge : nan, what x: 1, x", 2)), uint8(20), uint64(2))
-	f.Add([]byte("a: 1\nstatvent: 2\nend: 0\nstatvent: 1\nfolded: 1\nid  x : 1\npid: 1e300\nend: 0\n"), uint8(0), uint64(3))
+	f.Add([]byte("a: 1\nstatvent: 2\nend: 0\nstatvent: 1\nfolded: 1\nid  x : 1\nsource %zz: 1\nsource a%20b : 1\npid: 1e300\nend: 0\n"), uint8(0), uint64(3))
 	f.Add([]byte("statvent: 1\ndistribution d: 1.5\nlabel %00%fF d: nan\nlabel  d\t: 1e300\nlabel \t d: -0\nend: 1\ncut"), uint8(0), uint64(4))
 	f.Fuzz(func(t *testing.T, text []byte, maxLine uint8, seed uint64) {
 		whole := TypedParser{MaxLine: int(maxLine)}
@@ -591,7 +594,7 @@ func FuzzTypedRoundTrip(f *testing.F) {
 			stat.Value = Value{}
 			stat.Dist = &Samples{Count: int64(bits), Sum: v, Window: []Value{v, Int(1)}, Labels: []Label{{label, percentile}, {"max", 100}}}
 		}
-		d := &Document{PID: int(kind), Snapshot: &Snapshot{Stats: []Stat{stat, stat}}}
+		d := &Document{PID: int(kind), Source: label, Snapshot: &Snapshot{Stats: []Stat{stat, stat}}}
 		text := AppendTyped(nil, d)
 		p := TypedParser{MaxLine: len(text)}
 		p.Write(text)
