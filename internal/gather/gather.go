@@ -56,7 +56,7 @@ func Names(ctx context.Context, opts pipes.CollectorOptions, stdin io.Reader, na
 			s, err := pipes.ReadText(stdin, opts.Limits)
 			add("standard input", s, err)
 		case strings.Contains(name, "/"):
-			s, err := readFile(ctx, opts, name)
+			s, err := File(ctx, opts, name)
 			add(name, s, err)
 		default:
 			wanted[name] = false
@@ -82,7 +82,7 @@ func Names(ctx context.Context, opts pipes.CollectorOptions, stdin io.Reader, na
 	}
 	for _, name := range names {
 		if found, isSource := wanted[name]; isSource && !found {
-			s, err := readFile(ctx, opts, name)
+			s, err := File(ctx, opts, name)
 			if errors.Is(err, fs.ErrNotExist) {
 				err = ErrNotFound
 			}
@@ -146,8 +146,9 @@ func collectOnce(ctx context.Context, opts pipes.CollectorOptions) (*pipes.Colle
 	return collector.Collect(ctx)
 }
 
-// readFile reads a FIFO within the deadline, or a file.
-func readFile(ctx context.Context, opts pipes.CollectorOptions, path string) ([]*format.Snapshot, error) {
+// File reads a FIFO within the deadline, or a file: a snapshot in the plain format, or
+// one or several in the typed one.
+func File(ctx context.Context, opts pipes.CollectorOptions, path string) ([]*format.Snapshot, error) {
 	if file := inherited(path); file != nil {
 		return pipes.ReadText(file, opts.Limits) // not ours to close
 	}

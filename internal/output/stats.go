@@ -26,8 +26,7 @@ type Stats struct {
 	PreviousTime time.Time
 	Rates        bool // show them, or that there are none yet
 
-	Match    func(name string) bool // which stats to show; nil means all
-	Problems []string               // what is missing, for a Screen
+	Match func(name string) bool // which stats to show; nil means all
 }
 
 // flat returns the stats to show, as names and values.
@@ -61,7 +60,7 @@ func StatsFormats() []string { return slices.Sorted(maps.Keys(statsFormats)) }
 
 // WatchFormats are those of which one snapshot may follow another.
 func WatchFormats() []string {
-	return slices.DeleteFunc(StatsFormats(), func(name string) bool { return name == "typed" || name == "prometheus" })
+	return slices.DeleteFunc(StatsFormats(), func(name string) bool { return name == "prometheus" })
 }
 
 // PrintStats prints stats to stdout in the format of that name.

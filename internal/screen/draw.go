@@ -202,7 +202,7 @@ func (d *drawing) problem() string {
 	switch latest := d.model.Latest(); {
 	case d.model.Failure != "":
 		return d.model.Failure
-	case latest == nil || len(latest.Problems) == 0 || len(d.page.List) == 0 && latest.Problems[0] == d.look.Empty:
+	case latest == nil || len(latest.Problems) == 0:
 		return ""
 	case len(latest.Problems) > 1:
 		return fmt.Sprintf("%s, and %d more", latest.Problems[0], len(latest.Problems)-1)
@@ -332,7 +332,10 @@ func (d *drawing) drawStat(l *statLayout, y int, row *watch.Row, current bool) {
 	isDistribution := row.Kind == format.Distribution
 	x := d.put(l.name.x, y, l.name.width, d.cut(row.Name, l.name.width), plain)
 	if label := row.MainLabel(); isDistribution && x+1+d.widthOf(label) <= l.name.width {
-		d.put(l.name.x+x+1, y, l.name.width, label, style(d.dim))
+		x += 1 + d.put(l.name.x+x+1, y, l.name.width, label, style(d.dim))
+	}
+	if row.Note != "" && x+1 < l.name.width {
+		d.put(l.name.x+x+1, y, l.name.width-x-1, row.Note, style(d.dim))
 	}
 	value := plain
 	if row.Changed {
@@ -459,7 +462,7 @@ func (d *drawing) layOutSources() []column {
 	}
 	if d.grid.Width >= 70 {
 		columns = []column{
-			{by: watch.ByName, title: "SOURCE", width: max(14, d.grid.Width/6)},
+			{by: watch.ByName, title: "SOURCE", width: max(14, min(d.page.NameWidth, d.grid.Width/3))},
 			{by: watch.ByPID, title: "PID", width: 8, right: true},
 			{by: watch.ByUser, title: "USER", width: 8},
 			{by: watch.ByAge, title: "AGE", width: 5, right: true},

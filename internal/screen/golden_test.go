@@ -209,7 +209,7 @@ func TestScreenBeforeAnything(t *testing.T) {
 
 func TestScreenWithoutStats(t *testing.T) {
 	m := watch.New(nil, time.Second)
-	m.Take(&watch.Update{Time: start, Total: &format.Snapshot{}, Problems: []string{plain.Empty}})
+	m.Take(&watch.Update{Time: start, Total: &format.Snapshot{}, Nobody: true})
 	shows(t, "empty", m, plain, 80, 5)
 	m.Fail(errors.New("the pipes can't be read: permission denied"))
 	shows(t, "failed", m, colored, 80, 5)

@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	}
 	model := watch.New(nil, 10*time.Millisecond)
 	n := 0
-	err := Run(context.Background(), model, &Look{UTF8: true, Colors: true, Where: "here"}, func(context.Context) (*watch.Update, error) {
+	err := Run(context.Background(), model, &Look{UTF8: true, Colors: true, Where: "here"}, func(context.Context, bool) (*watch.Update, error) {
 		n++
 		if n == 2 && mode == asPanicCollect {
 			panic("of a collection")

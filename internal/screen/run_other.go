@@ -8,5 +8,5 @@ import (
 	"github.com/statvent/statvent/internal/watch"
 )
 
-// Run returns ErrNoScreen: only Unix has terminals.
+// Run returns ErrNoScreen: the terminals of others are no Unix terminals.
 func Run(context.Context, *watch.Model, *Look, Collect) error { return ErrNoScreen }

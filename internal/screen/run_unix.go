@@ -33,7 +33,7 @@ func Run(ctx context.Context, m *watch.Model, look *Look, collect Collect) (err 
 		terminal: terminal,
 		model:    m,
 		look:     look,
-		wanted:   make(chan struct{}, 1),
+		wanted:   make(chan bool, 1),
 		results:  make(chan result),
 		typed:    make(chan []byte),
 		lost:     make(chan error, 1),
@@ -62,7 +62,7 @@ type loop struct {
 	terminal *terminal
 	model    *watch.Model
 	look     *Look
-	wanted   chan struct{} // a collection is
+	wanted   chan bool // a collection is, with the stats of each source or without
 	results  chan result
 	typed    chan []byte
 	lost     chan error // the terminal is
@@ -100,8 +100,8 @@ func (l *loop) collectAll(ctx context.Context, collect Collect) {
 	}()
 	for {
 		select {
-		case <-l.wanted:
-			update, err := collect(ctx)
+		case eachSource := <-l.wanted:
+			update, err := collect(ctx, eachSource)
 			send(result{update: update, err: err})
 		case <-ctx.Done():
 			return
@@ -216,7 +216,7 @@ func (l *loop) want() {
 		return
 	}
 	l.collecting, l.began = true, time.Now()
-	l.wanted <- struct{}{}
+	l.wanted <- l.model.WantsEachSource()
 }
 
 // schedule sets when the next collection begins: an interval after the last one

@@ -18,8 +18,9 @@ import (
 // ErrNoScreen is the error of a terminal that can't be used for a full screen.
 var ErrNoScreen = errors.New("the terminal has no full screen")
 
-// Collect makes the next collection. It is called by one goroutine at a time.
-type Collect func(ctx context.Context) (*watch.Update, error)
+// Collect makes the next collection, with the stats of each source if they are wanted.
+// It is called by one goroutine at a time.
+type Collect func(ctx context.Context, eachSource bool) (*watch.Update, error)
 
 // HasUTF8 tells whether the locale says that the terminal shows UTF-8.
 func HasUTF8() bool {

@@ -25,7 +25,15 @@ type Update struct {
 	Time     time.Time
 	Total    *format.Snapshot
 	Sources  []pipes.Source
-	Problems []string // what is missing from it
+	Problems []string // what is missing from it, or odd
+	Partial  bool     // something is missing
+	Nobody   bool     // there is nobody, rather than somebody without stats
+
+	// EachSource says that the sources have their snapshots, as far as there are any.
+	EachSource bool
+	// Others says that others than before count: by how much the total has grown says
+	// nothing.
+	Others bool
 
 	// Report describes the sources, in their order. It is called only for what is
 	// on the screen.
@@ -158,7 +166,7 @@ func (m *Model) take(p *Page, u *Update) {
 		p.items = m.sourcesOf(u)
 	}
 	zeros := m.HideZeros && slices.ContainsFunc(p.table.rows, (*Row).isZero)
-	if p.table.take(p.items, u.Time) || zeros {
+	if p.table.take(p.items, u.Time, u.Others) || zeros {
 		p.dirty = true
 	}
 }
@@ -233,7 +241,8 @@ func (m *Model) sharesOf(u *Update, name string) []item {
 				key:  sourceKey(&u.Sources[i]),
 				stat: &stat,
 				row: func(r *Row) {
-					r.Name, r.Source, r.index, r.haystack = shareName(about), about, i, ""
+					r.Name, r.Note = output.Escape(about.Name), shareNote(about)
+					r.Source, r.index, r.haystack = about, i, ""
 				},
 			})
 		}
@@ -251,16 +260,13 @@ func ordered(items []item) []item {
 	return items
 }
 
-// shareName shows a source by its name and by what it runs.
-func shareName(s *host.Source) string {
-	name := s.Name
-	if s.Command != "" {
-		name += " " + s.Command
-	}
+// shareNote says what a source runs, and how it fares if it doesn't answer.
+func shareNote(s *host.Source) string {
+	note := s.Command
 	if s.State != pipes.Live && s.State != pipes.Retained {
-		name += " (" + string(s.State) + ")"
+		note = strings.TrimSpace(note + " (" + string(s.State) + ")")
 	}
-	return output.Escape(name)
+	return output.Escape(note)
 }
 
 // open shows a page on top of the others, with its rates if there are any yet.
@@ -292,14 +298,18 @@ func (m *Model) enter() {
 		}
 		source := identity(&m.latest.Sources[row.index])
 		title := row.Name
-		if row.Source != nil && page.Kind == Sources && row.Source.Command != "" {
+		if row.Source != nil && row.Source.Command != "" {
 			title += " " + output.Escape(row.Source.Command)
 		}
 		next = &Page{Kind: SourceStats, Title: title, source: source}
 	}
 	m.deeper = append(m.deeper, next)
 	m.open(next)
+	m.step = m.step || !m.latest.EachSource // at once, rather than with the next interval
 }
+
+// WantsEachSource tells whether a collection should have the stats of each source.
+func (m *Model) WantsEachSource() bool { return len(m.deeper) > 0 }
 
 // SourceCount returns how many sources there are in each state, in words: those that
 // live always, the others if there are any.

@@ -34,6 +34,7 @@ var noTrace = func() (t Trace) {
 // source.
 type Row struct {
 	Name   string // as a person may see it
+	Note   string // what stands behind it, as far as there is room
 	Kind   format.Kind
 	Value  format.Value        // of the main label of a distribution
 	Labels []format.LabelValue // of a distribution
@@ -93,8 +94,9 @@ func statName(stat *format.Stat) string {
 // counts tells whether its growth is what matters, and can't be negative.
 func (r *Row) counts() bool { return r.Kind == format.Counter || r.dist }
 
-// take takes in what a snapshot says of it.
-func (r *Row) take(stat *format.Stat, at time.Time, tick int) {
+// take takes in what a snapshot says of it. After a gap it isn't compared with the one
+// before.
+func (r *Row) take(stat *format.Stat, at time.Time, tick int, gap bool) {
 	known := !r.at.IsZero()
 	before, count, number := r.Value, r.Count, r.number
 	if r.dist {
@@ -116,7 +118,7 @@ func (r *Row) take(stat *format.Stat, at time.Time, tick int) {
 		change = r.number - number
 	}
 	elapsed := at.Sub(r.at).Seconds()
-	if !known || elapsed <= 0 {
+	if !known || gap || elapsed <= 0 {
 		change = math.NaN()
 	}
 	r.Rate = change / elapsed
@@ -254,11 +256,14 @@ func (r *Row) AverageText() string {
 	}
 }
 
-// nameWidth returns how many characters its name has, with the main label.
+// nameWidth returns how many characters its name has, with the main label and the note.
 func (r *Row) nameWidth() int {
 	n := utf8.RuneCountInString(r.Name)
 	if r.dist {
 		n += 1 + utf8.RuneCountInString(r.main)
+	}
+	if r.Note != "" {
+		n += 1 + utf8.RuneCountInString(r.Note)
 	}
 	return n
 }

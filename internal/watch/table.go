@@ -40,8 +40,9 @@ func rank(isDistribution bool) int {
 }
 
 // take takes in what a snapshot says about all rows, in the order of the rows,
-// and tells whether there are others than before.
-func (t *table) take(items []item, at time.Time) (others bool) {
+// and tells whether there are others than before. After a gap, nothing is compared
+// with the snapshot before.
+func (t *table) take(items []item, at time.Time, gap bool) (others bool) {
 	t.tick++
 	rows, merged := t.rows, t.next[:0]
 	for i := range items {
@@ -63,7 +64,7 @@ func (t *table) take(items []item, at time.Time) (others bool) {
 		if next.row != nil {
 			next.row(row)
 		}
-		row.take(next.stat, at, t.tick)
+		row.take(next.stat, at, t.tick, gap)
 		merged = append(merged, row)
 	}
 	for _, row := range rows {

@@ -561,3 +561,54 @@ func TestNumbers(t *testing.T) {
 	interval(10*time.Minute, "10m")
 	interval(time.Hour, "1h")
 }
+
+// What Enter opens has to be asked for, where it is another host's.
+func TestStatsOfEachSourceAreAskedForWhenWanted(t *testing.T) {
+	m := watchOf(t)
+	m.SetRows(10)
+	web := pipes.Source{Name: "web", Kind: pipes.TypedSource, State: pipes.Live}
+	total := snapshot(counter("jobs", 42))
+	m.Take(&Update{Time: start, Total: total, Sources: []pipes.Source{web}})
+	if m.WantsEachSource() {
+		t.Error("they are wanted before somebody wants them")
+	}
+	m.press(Enter)
+	m.lists()
+	if !m.WantsEachSource() || !m.TakeStep() || m.Paused {
+		t.Error("they aren't asked for at once")
+	}
+	web.Snapshot = total
+	m.Take(&Update{Time: start.Add(time.Second), Total: total, Sources: []pipes.Source{web}, EachSource: true})
+	m.lists("web")
+	m.press(Escape)
+	if m.WantsEachSource() {
+		t.Error("they are still wanted")
+	}
+	m.press(Enter)
+	if m.TakeStep() {
+		t.Error("they are asked for at once, and are there")
+	}
+}
+
+// Where others count than before, what the total has grown by says nothing.
+func TestOthersAreAGap(t *testing.T) {
+	m := watchOf(t)
+	see := func(n int64, others bool) *Row {
+		m.now = m.now.Add(time.Second)
+		m.Take(&Update{Time: m.now, Total: snapshot(counter("jobs", n)), Others: others})
+		return m.Page().List[0]
+	}
+	see(10, true)
+	if r := see(12, false); r.Rate != 2 {
+		t.Errorf("the rate is %v", r.Rate)
+	}
+	if r := see(1_000_012, true); !math.IsNaN(r.Rate) || r.Grown != 2 || r.Average != 2 || r.Value != format.Int(1_000_012) {
+		t.Errorf("with one more: rate %v, grown %v, average %v", r.Rate, r.Grown, r.Average)
+	}
+	if r := see(5, true); r.IsReset(m.now) {
+		t.Error("one fewer is a reset")
+	}
+	if r := see(8, false); r.Rate != 3 {
+		t.Errorf("then the rate is %v", r.Rate)
+	}
+}

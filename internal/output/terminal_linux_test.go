@@ -5,15 +5,14 @@ import (
 	"os"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/statvent/statvent/pkg/format"
 )
 
-// openTerminal returns the two ends of a pseudo-terminal with that many lines.
-func openTerminal(t *testing.T, lines uint16) (screen, terminal *os.File) {
+// openTerminal returns the two ends of a pseudo-terminal.
+func openTerminal(t *testing.T) (screen, terminal *os.File) {
 	t.Helper()
 	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
@@ -32,55 +31,12 @@ func openTerminal(t *testing.T, lines uint16) (screen, terminal *os.File) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { terminal.Close() })
-	if err := unix.IoctlSetWinsize(int(terminal.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: lines, Col: 80}); err != nil {
-		t.Fatal(err)
-	}
 	return screen, terminal
-}
-
-func TestScreenRedrawsOnATerminal(t *testing.T) {
-	screen, terminal := openTerminal(t, 6)
-	t.Setenv("TERM", "xterm")
-	t.Setenv("NO_COLOR", "1")
-	streams := &Streams{Out: terminal, Err: terminal}
-	streams.SetColor("auto")
-	s := streams.NewScreen("table")
-
-	var snapshot format.Snapshot
-	for _, name := range []string{"a", "b", "c", "d"} {
-		snapshot.Stats = append(snapshot.Stats, format.Stat{Name: name, Value: format.Int(1)})
-	}
-	stats := &Stats{Snapshot: &snapshot, Problems: []string{"3435: no answer"}, Time: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Rates: true}
-	shows := func(want ...string) {
-		t.Helper()
-		if err := s.Show(stats); err != nil {
-			t.Fatal(err)
-		}
-		buf := make([]byte, 4096)
-		n, err := screen.Read(buf)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := string(buf[:n]); got != strings.Join(want, "") {
-			t.Errorf("got %q, want %q", got, want)
-		}
-	}
-	// Three of its seven lines don't fit, and one says so.
-	frame := []string{
-		"\x1b[?7l03:04:05  stats: 4  3435: no answer\x1b[K\r\n", "\x1b[K\r\n",
-		"NAME  VALUE  PER SECOND\x1b[K\r\n",
-		"a         1           -\x1b[K\r\n",
-		"b         1           -\x1b[K\r\n",
-		"... 2 more: name some, as in 'statvent watch app.*'\x1b[K",
-		"\x1b[J\x1b[?7h",
-	}
-	shows(append([]string{"\x1b[2J", "\x1b[H"}, frame...)...)
-	shows(append([]string{"\x1b[H"}, frame...)...)
 }
 
 // A terminal would do what a name says.
 func TestNamesAreEscapedOnATerminal(t *testing.T) {
-	screen, terminal := openTerminal(t, 24)
+	screen, terminal := openTerminal(t)
 	streams := &Streams{Out: terminal, Err: terminal}
 	named := func(title, coffee string) *format.Snapshot {
 		return &format.Snapshot{Stats: []format.Stat{
