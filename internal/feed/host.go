@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -198,6 +199,8 @@ func withoutURL(err error) error {
 	switch {
 	case errors.As(err, &certificate):
 		return fmt.Errorf("%w: tls_config of --http-config says whom to trust", certificate.Err)
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return errors.New("connection refused: 'statvent serve' answers its own host alone, unless --listen says otherwise")
 	case !errors.As(err, &urlError):
 		return err
 	case urlError.Timeout():

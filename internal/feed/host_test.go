@@ -260,7 +260,7 @@ func TestWhatIsNoServe(t *testing.T) {
 	})
 	s := httptest.NewServer(http.NotFoundHandler())
 	s.Close()
-	if _, err := newHost(t, s.URL, nil).read(t.Context(), false); err == nil || strings.Contains(err.Error(), "http://") {
+	if _, err := newHost(t, s.URL, nil).read(t.Context(), false); err == nil || !strings.HasPrefix(err.Error(), "connection refused: ") {
 		t.Errorf("where nobody listens: %v", err)
 	}
 }
