@@ -1,18 +1,20 @@
 # make demo   three example programs and the server, live
 # make test   everything that CI runs
 # make bench  statvent beside its peers, into benchmarks/RESULTS.md (10 minutes)
+# make soak   workers come and go under scrapes, for MINUTES (15): does serve grow?
 # make screenshot  the live page, into docs/page.png (6 minutes)
 # The other targets are parts of make test.
 
 GO ?= go
 LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
 FUZZTIME ?= 5s
+MINUTES ?= 15
 
 # The race detector needs a C compiler. setup installs one where it may.
 HAVE_CC = $(shell command -v $$($(GO) env CC) >/dev/null && echo yes)
 RACE = $(if $(HAVE_CC),-race)
 
-.PHONY: build demo test bench screenshot setup fmt vet lint unit unit-386 conformance e2e fuzz cross completions check-completions man check-man
+.PHONY: build demo test bench soak screenshot setup fmt vet lint unit unit-386 conformance e2e fuzz cross completions check-completions man check-man
 
 # serve speaks HTTP/1.1: without its HTTP/2, every command starts sooner.
 build:
@@ -77,6 +79,9 @@ completions:
 
 bench:
 	benchmarks/run.sh
+
+soak:
+	$(GO) test ./e2e -run '^TestSoak$$' -count=1 -v -timeout 0 -soak-for $(MINUTES)m
 
 screenshot:
 	scripts/screenshot.sh docs/page.png

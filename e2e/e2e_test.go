@@ -74,6 +74,7 @@ const (
 	asWorker     = "worker" // see work
 	asShop       = "shop"   // see sell
 	asFull       = "full"   // see abound
+	asSoak       = "soak"   // see toil
 )
 
 // publish is the program that tests start.
@@ -86,6 +87,7 @@ func publish(mode string) {
 		asHerd:   count,
 		asWorker: work,
 		asFull:   abound,
+		asSoak:   toil,
 		asShop:   func([]string) error { return sell(os.Getenv(shopVariable)) },
 	}
 	if program := programs[mode]; program != nil {
