@@ -3,6 +3,7 @@
 # make bench  statvent beside its peers, into benchmarks/RESULTS.md (10 minutes)
 # make soak   workers come and go under scrapes, for MINUTES (15): does serve grow?
 # make screenshot  the live page, into docs/page.png (6 minutes)
+# make dist   what is released, into dist/: archives, Debian packages, checksums
 # The other targets are parts of make test.
 
 GO ?= go
@@ -14,7 +15,7 @@ MINUTES ?= 15
 HAVE_CC = $(shell command -v $$($(GO) env CC) >/dev/null && echo yes)
 RACE = $(if $(HAVE_CC),-race)
 
-.PHONY: build demo test bench soak screenshot setup fmt vet lint unit unit-386 conformance e2e fuzz cross completions check-completions man check-man
+.PHONY: build demo test bench soak screenshot dist setup fmt vet lint unit unit-386 conformance e2e fuzz cross completions check-completions man check-man
 
 # serve speaks HTTP/1.1: without its HTTP/2, every command starts sooner.
 build:
@@ -85,6 +86,9 @@ soak:
 
 screenshot:
 	scripts/screenshot.sh docs/page.png
+
+dist:
+	@scripts/dist.sh dist
 
 check-completions:
 	@scripts/completions.sh --check completions

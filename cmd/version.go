@@ -3,6 +3,7 @@ package cmd
 import (
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -35,7 +36,10 @@ func version() string { return build().Version }
 
 // build returns what the binary was built from and for.
 func build() output.Version {
-	v := output.Version{Version: "devel", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	v := output.Version{
+		Version: stamped, Revision: revision, Time: revised, Modified: strings.HasSuffix(stamped, "+dirty"),
+		Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return v
