@@ -17,6 +17,8 @@ need zsh zsh
 need fish fish
 need mandoc mandoc
 need tmux tmux
+need curl curl
+need jq jq
 need systemd-socket-activate systemd
 /usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || missing="$missing python3-prometheus-client"
 if [ -z "$missing" ]; then
