@@ -198,9 +198,6 @@ func (m *Model) matches(stat *format.Stat) bool {
 // identity tells a source from all others.
 func identity(s *pipes.Source) string { return string(s.Kind) + " " + s.Name + " " + s.ID }
 
-// sourceKey sorts sources by pid, then by name.
-func sourceKey(s *pipes.Source) string { return fmt.Sprintf("%020d %s", s.PID, identity(s)) }
-
 // about describes a source of an update.
 func (m *Model) about(u *Update, i int) *host.Source {
 	if u == m.latest && u.Report != nil {
@@ -221,10 +218,10 @@ func (m *Model) sourcesOf(u *Update) []item {
 	for i := range u.Sources {
 		about := m.about(u, i)
 		items = append(items, item{
-			key:  sourceKey(&u.Sources[i]),
+			key:  identity(&u.Sources[i]),
 			stat: &format.Stat{Value: format.Int(int64(about.Stats))},
 			row: func(r *Row) {
-				r.Name, r.Source, r.index, r.haystack = output.Escape(about.Name), about, i, ""
+				r.Name, r.Source, r.haystack = output.Escape(about.Name), about, ""
 			},
 		})
 	}
@@ -238,11 +235,11 @@ func (m *Model) sharesOf(u *Update, name string) []item {
 		for _, stat := range statsNamed(u.Sources[i].Snapshot, name) {
 			about := m.about(u, i)
 			items = append(items, item{
-				key:  sourceKey(&u.Sources[i]),
+				key:  identity(&u.Sources[i]),
 				stat: &stat,
 				row: func(r *Row) {
 					r.Name, r.Note = output.Escape(about.Name), shareNote(about)
-					r.Source, r.index, r.haystack = about, i, ""
+					r.Source, r.haystack = about, ""
 				},
 			})
 		}
@@ -293,15 +290,11 @@ func (m *Model) enter() {
 	case Stats, SourceStats:
 		next = &Page{Kind: StatSources, Title: row.Name, stat: row.key}
 	default:
-		if row.index >= len(m.latest.Sources) {
-			return
-		}
-		source := identity(&m.latest.Sources[row.index])
 		title := row.Name
 		if row.Source != nil && row.Source.Command != "" {
 			title += " " + output.Escape(row.Source.Command)
 		}
-		next = &Page{Kind: SourceStats, Title: title, source: source}
+		next = &Page{Kind: SourceStats, Title: title, source: row.key}
 	}
 	m.deeper = append(m.deeper, next)
 	m.open(next)

@@ -162,6 +162,9 @@ func comparison(by Column, reverse, totals bool) func(a, b *Row) int {
 		sign = -1
 	}
 	byName := func(a, b *Row) int {
+		if a.Source != nil && b.Source != nil {
+			return cmp.Or(compareNaturally(a.Name, b.Name), strings.Compare(a.key, b.key), cmp.Compare(rank(a.dist), rank(b.dist)))
+		}
 		return cmp.Or(strings.Compare(a.key, b.key), cmp.Compare(rank(a.dist), rank(b.dist)))
 	}
 	numbers := func(number func(*Row) float64) func(a, b *Row) int {
@@ -189,7 +192,12 @@ func comparison(by Column, reverse, totals bool) func(a, b *Row) int {
 	case ByAverage:
 		return numbers(func(r *Row) float64 { return r.Average })
 	case ByPID:
-		return numbers(func(r *Row) float64 { return float64(r.Source.PID) })
+		return numbers(func(r *Row) float64 {
+			if r.Source.PID == 0 {
+				return math.NaN()
+			}
+			return float64(r.Source.PID)
+		})
 	case ByAge:
 		return numbers(func(r *Row) float64 {
 			if r.Source.Age == nil {
@@ -198,7 +206,12 @@ func comparison(by Column, reverse, totals bool) func(a, b *Row) int {
 			return *r.Source.Age
 		})
 	case ByStats:
-		return numbers(func(r *Row) float64 { return float64(r.Source.Stats) })
+		return numbers(func(r *Row) float64 {
+			if r.Source.ValuesAge == nil {
+				return math.NaN()
+			}
+			return float64(r.Source.Stats)
+		})
 	case ByUser:
 		return texts(func(s *host.Source) string { return s.User })
 	case ByState:

@@ -53,7 +53,6 @@ type Row struct {
 
 	key      string // in its table: the stat's name, or which source it is
 	dist     bool   // a value and a distribution may have the same key
-	index    int    // of the source in the Update
 	haystack string // what a filter looks at, made when it is needed
 	seen     int    // tick
 	at       time.Time

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -411,6 +412,55 @@ func TestEnterGoesFromAStatToItsSourcesAndFromASourceToItsStats(t *testing.T) {
 	s.lists("mute", "web", "worker")
 	s.press(Tab)
 	s.lists("requests", "web.only")
+}
+
+// A source opens itself, also where it no longer says what it did.
+func TestEnterOpensTheSourceUnderTheCursor(t *testing.T) {
+	s := watchOf(t)
+	s.collect(time.Second, source("first", counter("a", 1), counter("of.first", 1)), source("second", counter("a", 1)))
+	s.press(Enter)
+	s.lists("first", "second")
+	s.collect(time.Second, source("second", counter("a", 1)), source("first", counter("of.first", 1)))
+	s.lists("first", "second")
+	s.press(Enter)
+	s.lists("a", "of.first") // a is gone
+	if title := s.Page().Title; title != "first" {
+		t.Errorf("it is called %q", title)
+	}
+}
+
+func TestSourcesAreSortedByWhatIsShownOfThem(t *testing.T) {
+	s := watchOf(t)
+	var sources []pipes.Source
+	for i, name := range []string{"zzz", "w10", "w9", "w09b", "16968", "777", "_x"} {
+		from := source(name, counter("a", 1))
+		from.PID = 1000 - i
+		sources = append(sources, from)
+	}
+	sources[6].PID = 0
+	sources[5].Snapshot = nil
+	s.collect(time.Second, sources...)
+	s.press(Tab)
+	s.lists("777", "16968", "_x", "w9", "w09b", "w10", "zzz")
+	s.press('r')
+	s.lists("zzz", "w10", "w09b", "w9", "_x", "16968", "777")
+	s.press('2') // by pid; "-" is no number
+	s.lists("777", "16968", "w09b", "w9", "w10", "zzz", "_x")
+	s.press('5') // by how many stats
+	s.lists("16968", "_x", "w9", "w09b", "w10", "zzz", "777")
+	s.press(Tab, Enter)
+	s.lists("16968", "_x", "w9", "w09b", "w10", "zzz")
+}
+
+func TestNamesAreComparedNaturally(t *testing.T) {
+	sorted := []string{"", "7", "10", "010a", "018446744073709551616", "18446744073709551617", "-1", "a", "a1", "a2b", "a2b3", "a10", "a-1", "b"}
+	for i, a := range sorted {
+		for j, b := range sorted {
+			if got, want := compareNaturally(a, b), cmp.Compare(i, j); got != want {
+				t.Errorf("%q and %q: %d, want %d", a, b, got, want)
+			}
+		}
+	}
 }
 
 func TestTheFooterCountsSources(t *testing.T) {
