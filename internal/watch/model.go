@@ -165,6 +165,14 @@ func (m *Model) take(p *Page, u *Update) {
 	case Sources:
 		p.items = m.sourcesOf(u)
 	}
+	if p.Kind == Sources || p.Kind == StatSources {
+		// A stat that nobody has may come back; a source that has ended never does.
+		listed := make(map[string]bool, len(u.Sources))
+		for i := range u.Sources {
+			listed[identity(&u.Sources[i])] = true
+		}
+		p.dirty = p.table.keep(func(r *Row) bool { return listed[r.key] }) || p.dirty
+	}
 	zeros := m.HideZeros && slices.ContainsFunc(p.table.rows, (*Row).isZero)
 	if p.table.take(p.items, u.Time, u.Others) || zeros {
 		p.dirty = true

@@ -189,6 +189,28 @@ func TestWhatNobodyHasAnyMoreIsGone(t *testing.T) {
 	s.lists("a", "b")
 }
 
+func TestSourcesThatAreNoLongerListedLeaveAtOnce(t *testing.T) {
+	s := watchOf(t)
+	web, worker := source("web", counter("a", 1)), source("worker", counter("a", 1))
+	both := func(keys ...Key) {
+		t.Helper()
+		s.press(keys...)
+		s.collect(time.Second, web, worker)
+		s.lists("web", "worker")
+		s.collect(time.Second, worker)
+		s.lists("worker")
+		s.collect(time.Second, web, worker)
+		s.lists("web", "worker")
+	}
+	both(Tab)
+	s.press(Tab)
+	both(Enter)
+	mute := pipes.Source{Name: "web", Kind: pipes.TypedSource, State: pipes.Unresponsive}
+	s.collect(time.Second, mute, worker)
+	s.lists("web", "worker") // which may have it again
+	s.says("web", "1 gone -")
+}
+
 func TestAValueAndADistributionOfOneNameAreTwoRows(t *testing.T) {
 	s := watchOf(t)
 	for n := range int64(2) {
