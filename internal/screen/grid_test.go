@@ -140,7 +140,7 @@ func TestKeysOfATerminal(t *testing.T) {
 	is("\x1b[H\x1b[F\x1b[1~\x1b[4~\x1bOH\x1b[7~", watch.Home, watch.End, watch.Home, watch.End, watch.Home, watch.Home)
 	is("\x1b[1;5A\x1b[6;2~q", watch.Up, watch.PageDown, 'q') // with Ctrl, with Shift
 	is("\r\n\t\x7f\b", watch.Enter, watch.Enter, watch.Tab, watch.Backspace, watch.Backspace)
-	is("\x03\x0c\x1a", ctrlC, ctrlL, ctrlZ)
+	is("\x03\x0c\x15\x17\x1a", ctrlC, ctrlL, watch.CtrlU, watch.CtrlW, ctrlZ)
 	is("\x01\x00x", 'x')
 	is("\x1b[200~\x1b[?1;2c\x1b[99;99Hx", 'x') // what nobody asked for
 	is("\x1bqx", 'x')                          // Alt with a key

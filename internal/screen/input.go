@@ -60,7 +60,7 @@ const (
 
 var controls = map[byte]watch.Key{
 	'\r': watch.Enter, '\n': watch.Enter, '\t': watch.Tab, '\b': watch.Backspace, 0x7f: watch.Backspace,
-	byte(ctrlC): ctrlC, byte(ctrlL): ctrlL, byte(ctrlZ): ctrlZ,
+	byte(ctrlC): ctrlC, byte(ctrlL): ctrlL, byte(ctrlZ): ctrlZ, 'u' & 0x1f: watch.CtrlU, 'w' & 0x1f: watch.CtrlW,
 }
 
 // sequences are what ends those that begin with ESC [ or ESC O.

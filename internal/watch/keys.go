@@ -1,7 +1,9 @@
 package watch
 
 import (
+	"math"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 )
@@ -23,6 +25,8 @@ const (
 	Escape
 	Backspace
 	Tab
+	CtrlU
+	CtrlW
 )
 
 // intervals are those that + and - go through.
@@ -31,20 +35,20 @@ var intervals = []time.Duration{
 	time.Second, 2 * time.Second, 5 * time.Second, 10 * time.Second, 30 * time.Second, time.Minute,
 }
 
-// Press does what a key says, and tells whether that is to end.
+// Press does what a key says, and tells whether that is to end. The list isn't made
+// anew before it is looked at: many keys may come at once.
 func (m *Model) Press(key Key) (quit bool) {
-	defer m.settle()
-	if m.Help {
+	switch {
+	case m.Help:
 		m.Help = false
 		return key == 'q'
-	}
-	if m.Editing && m.edit(key) {
+	case m.Editing:
+		m.edit(key)
+		return false
+	case m.moves(key):
 		return false
 	}
-	if m.moves(key) {
-		return false
-	}
-	page := m.Page()
+	page := m.page()
 	switch key {
 	case 'q', 'Q':
 		return true
@@ -72,11 +76,7 @@ func (m *Model) Press(key Key) (quit bool) {
 		m.HideZeros = !m.HideZeros
 		m.rearrange()
 	case 'P', 'p', '*':
-		if at := page.Cursor(); at >= 0 {
-			page.List[at].Pinned = !page.List[at].Pinned
-			page.cursor = page.List[at]
-			page.dirty = true
-		}
+		m.pin()
 	case ' ':
 		m.pause()
 	case '.':
@@ -93,26 +93,38 @@ func (m *Model) Press(key Key) (quit bool) {
 	return false
 }
 
+// pin pins the row at the cursor, or no longer.
+func (m *Model) pin() {
+	page := m.Page()
+	if at := page.Cursor(); at >= 0 {
+		page.List[at].Pinned = !page.List[at].Pinned
+		page.cursor = page.List[at]
+		page.dirty = true
+	}
+}
+
 // moves does what a key says that moves the cursor.
 func (m *Model) moves(key Key) bool {
-	page := m.Page()
-	at := page.Cursor()
+	const all = math.MaxInt32
+	var by int
 	switch key {
 	case Up, 'k':
-		at--
+		by = -1
 	case Down, 'j':
-		at++
+		by = 1
 	case PageUp:
-		at -= m.rows
+		by = -m.rows
 	case PageDown:
-		at += m.rows
+		by = m.rows
 	case Home, 'g':
-		at = 0
+		by = -all
 	case End, 'G':
-		at = len(page.List) - 1
+		by = all
 	default:
 		return false
 	}
+	page := m.Page()
+	at := page.Cursor() + by
 	page.move(at)
 	if at <= 0 {
 		page.cursor = nil // it stays the first, whichever that is
@@ -120,36 +132,51 @@ func (m *Model) moves(key Key) bool {
 	return true
 }
 
+// maxFilter bounds a filter, which may be pasted: each of its words is looked for in
+// each name.
+const maxFilter = 256
+
 // edit does what a key says while a filter is typed. Keys that move do so.
-func (m *Model) edit(key Key) bool {
-	page := m.Page()
+func (m *Model) edit(key Key) {
+	page := m.page()
+	filter := page.Filter
 	switch {
 	case key == Enter || key == Tab:
 		m.Editing = false
 	case key == Escape:
 		m.Editing = false
-		page.Filter = ""
-	case key == Backspace && page.Filter == "":
+		filter = ""
+	case key == Backspace && filter == "":
 		m.Editing = false
 	case key == Backspace:
-		_, size := utf8.DecodeLastRuneInString(page.Filter)
-		page.Filter = page.Filter[:len(page.Filter)-size]
-	case key >= ' ':
-		page.Filter += string(rune(key))
-	default:
-		return false
+		_, size := utf8.DecodeLastRuneInString(filter)
+		filter = filter[:len(filter)-size]
+	case key == CtrlU:
+		filter = ""
+	case key == CtrlW:
+		filter = strings.TrimRight(filter, " ")
+		filter = filter[:strings.LastIndexByte(filter, ' ')+1]
+	case key >= ' ' && utf8.RuneCountInString(filter) < maxFilter:
+		filter += string(rune(key))
+	case key < 0:
+		m.moves(key)
 	}
-	page.dirty = true
-	return true
+	m.filter(filter)
+}
+
+// filter lists the rows that match.
+func (m *Model) filter(words string) {
+	if page := m.page(); page.Filter != words {
+		page.Filter = words
+		page.dirty = true
+	}
 }
 
 // back clears the filter, or else leaves the page for the one below.
 func (m *Model) back() {
-	page := m.Page()
 	switch {
-	case page.Filter != "":
-		page.Filter = ""
-		page.dirty = true
+	case m.page().Filter != "":
+		m.filter("")
 	case len(m.deeper) > 0:
 		m.deeper = m.deeper[:len(m.deeper)-1]
 		m.rearrange()
@@ -169,11 +196,11 @@ func (m *Model) switchPage() {
 }
 
 // rearrange has the page's list made anew, whatever has changed meanwhile.
-func (m *Model) rearrange() { m.Page().dirty = true }
+func (m *Model) rearrange() { m.page().dirty = true }
 
 // sortNext sorts by the next column, or the one before.
 func (m *Model) sortNext(by int) {
-	page := m.Page()
+	page := m.page()
 	columns := page.Columns()
 	at := slices.Index(columns, page.Sort)
 	page.sortBy(columns[(at+by+len(columns))%len(columns)])

@@ -80,8 +80,18 @@ func New(match func(name string) bool, interval time.Duration) *Model {
 	}
 }
 
-// Page returns the page that is shown.
+// Page returns the page that is shown, its list made as it should be by now.
 func (m *Model) Page() *Page {
+	page := m.page()
+	if page.dirty || page.isMoving() && m.Now().Sub(page.sorted) >= resortAfter {
+		page.arrange(m.Now(), &m.View)
+	}
+	page.reveal(m.rows)
+	return page
+}
+
+// page is Page, whose list may be that of before.
+func (m *Model) page() *Page {
 	switch {
 	case len(m.deeper) > 0:
 		return m.deeper[len(m.deeper)-1]
@@ -123,26 +133,13 @@ func (m *Model) Take(u *Update) {
 	if m.atSource {
 		m.take(m.sources, u)
 	}
-	m.settle()
 }
 
 // Fail notes that a collection failed. What is shown is older from then on.
 func (m *Model) Fail(err error) { m.Failure = err.Error() }
 
-// settle makes the list of the page what it should be.
-func (m *Model) settle() {
-	page := m.Page()
-	if page.dirty || page.isMoving() && m.Now().Sub(page.sorted) >= resortAfter {
-		page.arrange(m.Now(), &m.View)
-	}
-	page.reveal(m.rows)
-}
-
 // SetRows says how many rows the screen has room for.
-func (m *Model) SetRows(n int) {
-	m.rows = max(1, n)
-	m.Page().reveal(m.rows)
-}
+func (m *Model) SetRows(n int) { m.rows = max(1, n) }
 
 // take takes in what a collection says about the rows of a page.
 func (m *Model) take(p *Page, u *Update) {

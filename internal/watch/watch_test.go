@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/statvent/statvent/internal/host"
 	"github.com/statvent/statvent/pkg/format"
@@ -308,6 +309,59 @@ func TestFilter(t *testing.T) {
 	s.press('/', Backspace)
 	if s.Editing {
 		t.Error("Backspace doesn't leave an empty filter")
+	}
+}
+
+func TestKeysOfTheFilterLineAreItsOwn(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("a", 1), counter("b", 2))
+	s.press('/')
+	reads := func(want string, keys ...Key) {
+		t.Helper()
+		s.press(keys...)
+		if got := s.Page().Filter; got != want || !s.Editing {
+			t.Errorf("the filter is %q, want %q", got, want)
+		}
+	}
+	s.typeIn("app db  ")
+	reads("app ", CtrlW)
+	reads("", CtrlW)
+	reads("", CtrlW)
+	s.typeIn("q")
+	reads("", CtrlU)
+	reads("", Left, Right, CtrlU)
+	if s.Page().Sort != ByName {
+		t.Error("an arrow sorts by another column")
+	}
+	s.press(Down)
+	if s.Page().Cursor() != 1 {
+		t.Error("an arrow doesn't move the cursor")
+	}
+	s.press(Enter, CtrlU, CtrlW)
+	s.lists("a", "b")
+}
+
+// What is pasted comes as many keys at once.
+func TestAPasteIntoTheFilterMakesTheListOnce(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("a", 1), counter("b", 2))
+	s.lists("a", "b")
+	s.press('/')
+	for range 10_000 {
+		s.typeIn("é ")
+		if n := len(s.page().List); n != 2 {
+			t.Fatalf("%d rows are listed, before somebody looks", n)
+		}
+	}
+	s.lists()
+	if n := utf8.RuneCountInString(s.Page().Filter); n != maxFilter {
+		t.Errorf("the filter has %d characters", n)
+	}
+	s.press(CtrlU)
+	s.press(CtrlU, 'b', Enter, Enter) // the list is looked at
+	s.lists("one")
+	if title := s.Page().Title; title != "b" {
+		t.Errorf("%q was opened", title)
 	}
 }
 
