@@ -68,13 +68,13 @@ func (m *Model) Press(key Key) (quit bool) {
 		m.sortNext(1)
 	case 'r':
 		page.Reverse = !page.Reverse
-		page.dirty = true
+		page.unsorted = true
 	case 't':
 		m.Totals = !m.Totals
-		m.rearrange()
+		page.unsorted = true
 	case 'z':
 		m.HideZeros = !m.HideZeros
-		m.rearrange()
+		page.outdated = true
 	case 'P', 'p', '*':
 		m.pin()
 	case ' ':
@@ -98,14 +98,14 @@ func (m *Model) pin() {
 	page := m.Page()
 	if at := page.Cursor(); at >= 0 {
 		page.List[at].Pinned = !page.List[at].Pinned
-		page.cursor = page.List[at]
-		page.dirty = true
+		page.move(at)
+		page.outdated = true
 	}
 }
 
 // moves does what a key says that moves the cursor.
 func (m *Model) moves(key Key) bool {
-	const all = math.MaxInt32
+	page := m.page()
 	var by int
 	switch key {
 	case Up, 'k':
@@ -117,18 +117,15 @@ func (m *Model) moves(key Key) bool {
 	case PageDown:
 		by = m.rows
 	case Home, 'g':
-		by = -all
+		page.moveToTop()
+		return true
 	case End, 'G':
-		by = all
+		by = math.MaxInt32
 	default:
 		return false
 	}
-	page := m.Page()
-	at := page.Cursor() + by
-	page.move(at)
-	if at <= 0 {
-		page.cursor = nil // it stays the first, whichever that is
-	}
+	page = m.Page()
+	page.move(page.Cursor() + by)
 	return true
 }
 
@@ -164,11 +161,12 @@ func (m *Model) edit(key Key) {
 	m.filter(filter)
 }
 
-// filter lists the rows that match.
+// filter lists the rows that match. If that of the cursor doesn't, it goes to the first.
 func (m *Model) filter(words string) {
 	if page := m.page(); page.Filter != words {
 		page.Filter = words
-		page.dirty = true
+		page.outdated = true
+		page.at = 0
 	}
 }
 
@@ -179,7 +177,7 @@ func (m *Model) back() {
 		m.filter("")
 	case len(m.deeper) > 0:
 		m.deeper = m.deeper[:len(m.deeper)-1]
-		m.rearrange()
+		m.page().unsorted = true // what is shown of it may be other than before
 	case m.atSource:
 		m.switchPage()
 	}
@@ -192,11 +190,8 @@ func (m *Model) switchPage() {
 	if m.atSource && m.latest != nil {
 		m.take(m.sources, m.latest)
 	}
-	m.rearrange()
+	m.page().unsorted = true
 }
-
-// rearrange has the page's list made anew, whatever has changed meanwhile.
-func (m *Model) rearrange() { m.page().dirty = true }
 
 // sortNext sorts by the next column, or the one before.
 func (m *Model) sortNext(by int) {

@@ -83,9 +83,7 @@ func New(match func(name string) bool, interval time.Duration) *Model {
 // Page returns the page that is shown, its list made as it should be by now.
 func (m *Model) Page() *Page {
 	page := m.page()
-	if page.dirty || page.isMoving() && m.Now().Sub(page.sorted) >= resortAfter {
-		page.arrange(m.Now(), &m.View)
-	}
+	page.update(m.Now(), &m.View)
 	page.reveal(m.rows)
 	return page
 }
@@ -168,12 +166,10 @@ func (m *Model) take(p *Page, u *Update) {
 		for i := range u.Sources {
 			listed[identity(&u.Sources[i])] = true
 		}
-		p.dirty = p.table.keep(func(r *Row) bool { return listed[r.key] }) || p.dirty
+		p.outdated = p.table.keep(func(r *Row) bool { return listed[r.key] }) || p.outdated
 	}
-	zeros := m.HideZeros && slices.ContainsFunc(p.table.rows, (*Row).isZero)
-	if p.table.take(p.items, u.Time, u.Others) || zeros {
-		p.dirty = true
-	}
+	others, zeros := p.table.take(p.items, u.Time, u.Others)
+	p.outdated = p.outdated || others || zeros && m.HideZeros
 }
 
 // matches tells whether a stat is one of those that are wanted: by its own name, or
@@ -279,7 +275,7 @@ func (m *Model) open(p *Page) {
 	if m.latest != nil {
 		m.take(p, m.latest)
 	}
-	p.dirty = true
+	p.unsorted = true
 }
 
 // enter opens what the cursor is at.
@@ -289,6 +285,7 @@ func (m *Model) enter() {
 	if at < 0 || m.latest == nil {
 		return
 	}
+	page.move(at) // where it will be again
 	row := page.List[at]
 	var next *Page
 	switch page.Kind {

@@ -1,13 +1,10 @@
 package watch
 
 import (
-	"cmp"
-	"math"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/statvent/statvent/internal/host"
 	"github.com/statvent/statvent/pkg/format"
 )
 
@@ -57,13 +54,15 @@ type Page struct {
 	// NameWidth is how many characters the longest of the names has.
 	NameWidth int
 
-	table  table
-	items  []item
-	stat   string // of StatSources
-	source string // of SourceStats: which it is
-	cursor *Row   // nil: the first
-	dirty  bool   // List is not what it should be
-	sorted time.Time
+	table    table
+	items    []item
+	stat     string // of StatSources
+	source   string // of SourceStats: which it is
+	cursor   *Row   // nil: the first, whichever that is
+	at       int    // index of the cursor in List
+	outdated bool   // List may lack rows, or have some too many
+	unsorted bool   // by what the rows are by now, as somebody wants it at once
+	sorted   time.Time
 }
 
 // Columns returns those that the page has.
@@ -85,19 +84,18 @@ func (p *Page) Trace(to []float32, r *Row, n int, totals bool) []float32 {
 }
 
 // Cursor returns the index of the row that keys act on, -1 if there is none.
-func (p *Page) Cursor() int {
-	if len(p.List) == 0 {
-		return -1
-	}
-	return max(0, slices.Index(p.List, p.cursor))
-}
+func (p *Page) Cursor() int { return min(p.at, len(p.List)-1) }
 
 // move puts the cursor at a row, as far as there is one.
 func (p *Page) move(to int) {
+	p.at = max(0, min(to, len(p.List)-1))
 	if len(p.List) > 0 {
-		p.cursor = p.List[max(0, min(to, len(p.List)-1))]
+		p.cursor = p.List[p.at]
 	}
 }
+
+// moveToTop puts the cursor at the first row, and at whichever is the first later.
+func (p *Page) moveToTop() { p.cursor, p.at = nil, 0 }
 
 // reveal scrolls no further than it must for the cursor to be among the rows on the
 // screen.
@@ -114,7 +112,7 @@ func (p *Page) reveal(rows int) {
 func (p *Page) sortBy(c Column) {
 	p.Sort = c
 	p.Reverse = c == ByValue || c == ByRate || c == ByAverage || c == ByStats || c == ByAge
-	p.dirty = true
+	p.unsorted = true
 }
 
 // resortAfter keeps rows from jumping more often than can be read.
@@ -123,102 +121,58 @@ const resortAfter = 3 * time.Second
 // isMoving tells whether the order changes with every snapshot.
 func (p *Page) isMoving() bool { return p.Sort != ByName && p.Sort != ByPID && p.Sort != ByUser }
 
-// arrange makes the List: the rows that match, the pinned first, sorted.
-func (p *Page) arrange(now time.Time, view *View) {
-	p.dirty = false
-	p.sorted = now
+// update makes the List what it should be by now.
+func (p *Page) update(now time.Time, view *View) {
+	sort := p.unsorted || p.isMoving() && now.Sub(p.sorted) >= resortAfter
+	if sort {
+		p.sorted = now
+	}
+	if sort || p.outdated {
+		p.arrange(sort, view)
+	}
+	p.outdated, p.unsorted = false, false
+}
+
+// arrange makes the List: the rows that match, the pinned first. Unless they are to be
+// sorted, they stay in the order that they have, whatever they are by now, and only
+// those that were not listed before find their place among them.
+func (p *Page) arrange(sort bool, view *View) {
 	words := strings.Fields(strings.ToLower(p.Filter))
 	var pinned, rest []*Row
 	rest = p.List[:0]
-	for _, row := range p.table.rows {
-		matches := !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(row.text(), word) })
-		switch {
-		case !matches:
-		case row.Pinned:
-			pinned = append(pinned, row)
-		case !view.HideZeros || !row.isZero():
-			rest = append(rest, row)
-		}
-	}
-	compare := comparison(p.Sort, p.Reverse, view.Totals)
-	slices.SortFunc(pinned, compare)
-	slices.SortFunc(rest, compare)
-	p.Pinned = len(pinned)
 	p.NameWidth = 0
 	for _, row := range p.table.rows {
 		p.NameWidth = max(p.NameWidth, row.nameWidth())
+		if !p.lists(row, words, view) {
+			row.listed = false
+			continue
+		}
+		if sort || !row.listed {
+			row.order, row.listed = row.orderBy(p.Sort, view.Totals), true
+		}
+		if row.Pinned {
+			pinned = append(pinned, row)
+		} else {
+			rest = append(rest, row)
+		}
 	}
+	slices.SortFunc(pinned, p.compare)
+	slices.SortFunc(rest, p.compare)
+	p.Pinned = len(pinned)
 	p.List = slices.Insert(rest, 0, pinned...)
-	if p.cursor != nil && !slices.Contains(p.List, p.cursor) {
-		p.cursor = nil
+	if p.cursor != nil {
+		if at := slices.Index(p.List, p.cursor); at >= 0 {
+			p.at = at
+		} else {
+			p.move(p.at) // to what stands there now
+		}
 	}
 }
 
-// comparison returns how rows are compared by a column. What isn't a number comes
-// last, either way.
-func comparison(by Column, reverse, totals bool) func(a, b *Row) int {
-	sign := 1
-	if reverse {
-		sign = -1
+// lists tells whether a row is to be listed.
+func (p *Page) lists(row *Row, words []string, view *View) bool {
+	if view.HideZeros && row.isZero() && !row.Pinned {
+		return false
 	}
-	byName := func(a, b *Row) int {
-		if a.Source != nil && b.Source != nil {
-			return cmp.Or(compareNaturally(a.Name, b.Name), strings.Compare(a.key, b.key), cmp.Compare(rank(a.dist), rank(b.dist)))
-		}
-		return cmp.Or(strings.Compare(a.key, b.key), cmp.Compare(rank(a.dist), rank(b.dist)))
-	}
-	numbers := func(number func(*Row) float64) func(a, b *Row) int {
-		return func(a, b *Row) int {
-			x, y := number(a), number(b)
-			if math.IsNaN(x) || math.IsNaN(y) {
-				return cmp.Or(-cmp.Compare(rank(math.IsNaN(y)), rank(math.IsNaN(x))), byName(a, b))
-			}
-			return cmp.Or(sign*cmp.Compare(x, y), byName(a, b))
-		}
-	}
-	texts := func(text func(*host.Source) string) func(a, b *Row) int {
-		return func(a, b *Row) int {
-			return cmp.Or(sign*strings.Compare(text(a.Source), text(b.Source)), byName(a, b))
-		}
-	}
-	switch by {
-	case ByValue:
-		return numbers(func(r *Row) float64 { return r.number })
-	case ByRate:
-		if totals {
-			return numbers(func(r *Row) float64 { return r.Grown })
-		}
-		return numbers(func(r *Row) float64 { return r.Rate })
-	case ByAverage:
-		return numbers(func(r *Row) float64 { return r.Average })
-	case ByPID:
-		return numbers(func(r *Row) float64 {
-			if r.Source.PID == 0 {
-				return math.NaN()
-			}
-			return float64(r.Source.PID)
-		})
-	case ByAge:
-		return numbers(func(r *Row) float64 {
-			if r.Source.Age == nil {
-				return math.NaN()
-			}
-			return *r.Source.Age
-		})
-	case ByStats:
-		return numbers(func(r *Row) float64 {
-			if r.Source.ValuesAge == nil {
-				return math.NaN()
-			}
-			return float64(r.Source.Stats)
-		})
-	case ByUser:
-		return texts(func(s *host.Source) string { return s.User })
-	case ByState:
-		return texts(func(s *host.Source) string { return string(s.State) })
-	case ByCommand:
-		return texts(func(s *host.Source) string { return s.Command })
-	default:
-		return func(a, b *Row) int { return sign * byName(a, b) }
-	}
+	return !slices.ContainsFunc(words, func(word string) bool { return !strings.Contains(row.text(), word) })
 }

@@ -54,6 +54,8 @@ type Row struct {
 	key      string // in its table: the stat's name, or which source it is
 	dist     bool   // a value and a distribution may have the same key
 	haystack string // what a filter looks at, made when it is needed
+	listed   bool   // in its page's List
+	order    order  // what it is sorted by there, as of then
 	seen     int    // tick
 	at       time.Time
 	number   float64

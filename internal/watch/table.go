@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -29,20 +28,21 @@ func (i *item) compare(r *Row) int {
 	if c := strings.Compare(i.key, r.key); c != 0 {
 		return c
 	}
-	return cmp.Compare(rank(i.isDistribution()), rank(r.dist))
+	return rank(i.isDistribution()) - rank(r.dist)
 }
 
-func rank(isDistribution bool) int {
-	if isDistribution {
+// rank puts what isn't so before what is.
+func rank(is bool) int {
+	if is {
 		return 1
 	}
 	return 0
 }
 
 // take takes in what a snapshot says about all rows, in the order of the rows,
-// and tells whether there are others than before. After a gap, nothing is compared
-// with the snapshot before.
-func (t *table) take(items []item, at time.Time, gap bool) (others bool) {
+// and tells whether there are others than before, and other zeros. After a gap, nothing
+// is compared with the snapshot before.
+func (t *table) take(items []item, at time.Time, gap bool) (others, zeros bool) {
 	t.tick++
 	rows, merged := t.rows, t.next[:0]
 	for i := range items {
@@ -64,7 +64,9 @@ func (t *table) take(items []item, at time.Time, gap bool) (others bool) {
 		if next.row != nil {
 			next.row(row)
 		}
+		zero := row.isZero()
 		row.take(next.stat, at, t.tick, gap)
+		zeros = zeros || row.isZero() != zero
 		merged = append(merged, row)
 	}
 	for _, row := range rows {
@@ -72,7 +74,7 @@ func (t *table) take(items []item, at time.Time, gap bool) (others bool) {
 	}
 	others = others || len(merged) != len(t.rows)
 	t.rows, t.next = merged, t.rows
-	return others
+	return others, zeros
 }
 
 // miss keeps a row that a snapshot doesn't have, as long as there is a trace of it.

@@ -282,6 +282,39 @@ func TestRowsDoNotJumpWithEachCollection(t *testing.T) {
 	s.lists("a", "b")
 }
 
+func TestRowsDoNotJumpWhereOthersComeAndGo(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("a", 1), counter("b", 2), counter("zero", 0))
+	s.press('2', 'z')
+	s.lists("b", "a")
+	s.see(counter("a", 3), counter("b", 2), counter("zero", 0))
+	s.lists("b", "a")
+	s.see(counter("a", 3), counter("b", 2), counter("zero", 0), counter("new", 9))
+	s.lists("new", "b", "a") // at its place at once
+	s.collect(resortAfter, source("one", counter("a", 3), counter("b", 2), counter("zero", 0), counter("new", 1)))
+	s.lists("a", "b", "new")
+	for i := range int64(Slots) { // and nothing jumps while one that has gone is forgotten
+		s.collect(resortAfter/100, source("one", counter("a", 3-2*(i%2)), counter("b", 2), counter("zero", 0)))
+	}
+	s.lists("a", "b")
+}
+
+func TestRowsThatAreGoneComeLast(t *testing.T) {
+	s := watchOf(t)
+	s.see(counter("a", 1), counter("b", 2), counter("c", 1))
+	s.see(counter("a", 5), counter("b", 9), counter("c", 3))
+	s.see(counter("a", 9), counter("c", 5))
+	s.lists("a", "b", "c") // by name they stay where they are
+	for _, column := range []Key{'2', '3', '4'} {
+		s.press(column)
+		s.lists("a", "c", "b")
+		s.press('r')
+		s.lists("c", "a", "b")
+	}
+	s.press('t', '3')
+	s.lists("a", "c", "b")
+}
+
 func TestFilter(t *testing.T) {
 	s := watchOf(t)
 	s.see(counter("app.Requests", 1), counter("app.errors", 1), gauge("db.errors", 1))
@@ -594,6 +627,51 @@ func TestTheCursorStaysAtItsStatAndInSight(t *testing.T) {
 	s.press('/')
 	s.typeIn("s0")
 	at(0, 0)
+}
+
+func TestTheCursorStaysWhereItIsWhenItsRowLeaves(t *testing.T) {
+	s := watchOf(t)
+	at := func(want string) {
+		t.Helper()
+		if p := s.Page(); p.List[p.Cursor()].Name != want {
+			t.Errorf("the cursor is at %s, want %s", p.List[p.Cursor()].Name, want)
+		}
+	}
+	s.see(gauge("a", 1), gauge("b", 2), gauge("c", 3), gauge("d", 4))
+	s.press('z', 'j', 'j')
+	at("c")
+	s.see(gauge("a", 1), gauge("b", 2), gauge("c", 0), gauge("d", 4))
+	at("d")
+	s.see(gauge("a", 1), gauge("b", 2), gauge("c", 3), gauge("d", 4))
+	at("d")
+	s.see(gauge("a", 1), gauge("b", 2), gauge("c", 3), gauge("d", 0))
+	at("c") // there is none below
+}
+
+// The first row is as good as any other: a cursor that somebody has put there stays at
+// its stat, whichever is the first by then.
+func TestTheCursorStaysAtAStatThatWasTheFirst(t *testing.T) {
+	s := watchOf(t)
+	swap := func(keys ...Key) (cursor int) {
+		s.press('2')
+		s.see(counter("a", 2), counter("b", 1))
+		s.press(keys...)
+		s.collect(resortAfter, source("one", counter("a", 2), counter("b", 3)))
+		s.lists("b", "a")
+		return s.Page().Cursor()
+	}
+	if at := swap(); at != 0 {
+		t.Error("it goes with a stat that nobody has chosen")
+	}
+	if at := swap(Down, Up); at != 1 {
+		t.Error("it doesn't go with its stat")
+	}
+	if at := swap(Home); at != 0 {
+		t.Error("Home isn't the first for good")
+	}
+	if at := swap(Enter, Escape); at != 1 {
+		t.Error("it isn't at the stat that was opened")
+	}
 }
 
 func TestHelpIsLeftByAnyKey(t *testing.T) {
