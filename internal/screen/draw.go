@@ -73,8 +73,7 @@ func Draw(g *Grid, m *watch.Model, look *Look) {
 	case len(d.page.List) == 0:
 		d.drawEmpty(above)
 	default:
-		rows := d.page.List[d.page.Top:]
-		rows = rows[:max(0, min(len(rows), height-above-below))]
+		rows := d.page.OnScreen(max(0, height-above-below))
 		if d.page.Kind == watch.Sources {
 			d.drawSources(rows)
 		} else {

@@ -246,6 +246,12 @@ func TestScreensOfSourcesInLittleRoom(t *testing.T) {
 	shows(t, "sources-300x100", m, plain, 300, 100)
 }
 
+func TestScreenOfPinnedRowsScrolled(t *testing.T) {
+	m := watched()
+	press(m, watch.Down, "*", watch.Down, watch.Down, "*", watch.End)
+	shows(t, "pinned-40x10", m, plain, 40, 10)
+}
+
 // Whatever the size, nothing is drawn outside, and nothing panics.
 func TestEverySizeIsDrawn(t *testing.T) {
 	pages := [][]any{{}, {"?"}, {"/日本語"}, {watch.Tab}, {watch.Enter}, {"t", watch.End}, {watch.Tab, watch.Enter}}

@@ -106,6 +106,7 @@ func (m *Model) pin() {
 // moves does what a key says that moves the cursor.
 func (m *Model) moves(key Key) bool {
 	page := m.page()
+	scrolled := m.rows - page.fixed(m.rows)
 	var by int
 	switch key {
 	case Up, 'k':
@@ -113,9 +114,9 @@ func (m *Model) moves(key Key) bool {
 	case Down, 'j':
 		by = 1
 	case PageUp:
-		by = -m.rows
+		by = -scrolled
 	case PageDown:
-		by = m.rows
+		by = scrolled
 	case Home, 'g':
 		page.moveToTop()
 		return true

@@ -50,7 +50,7 @@ type Page struct {
 	Reverse bool // the largest, or the last name, first
 	List    []*Row
 	Pinned  int // rows at the head of List
-	Top     int // index of the first row on the screen
+	Top     int // rows scrolled past, below the pinned ones
 	// NameWidth is how many characters the longest of the names has.
 	NameWidth int
 
@@ -97,15 +97,24 @@ func (p *Page) move(to int) {
 // moveToTop puts the cursor at the first row, and at whichever is the first later.
 func (p *Page) moveToTop() { p.cursor, p.at = nil, 0 }
 
+// fixed returns how many of the pinned rows stay where they are on a screen of so many
+// rows: all of them, as long as there is room to scroll the others.
+func (p *Page) fixed(rows int) int { return min(p.Pinned, max(rows-3, rows/2)) }
+
 // reveal scrolls no further than it must for the cursor to be among the rows on the
 // screen.
 func (p *Page) reveal(rows int) {
-	at := max(0, p.Cursor())
-	p.Top = max(0, min(p.Top, at, len(p.List)-1))
-	if at >= p.Top+rows {
-		p.Top = at - rows + 1
-	}
+	at := max(0, p.Cursor()-p.fixed(rows))
+	p.Top = min(p.Top, at)
+	p.Top = max(p.Top, p.Cursor()-rows+1)
 	p.Top = max(0, min(p.Top, len(p.List)-rows))
+}
+
+// OnScreen returns the rows that stand on a screen of so many: the pinned, and below
+// them those that it is scrolled to.
+func (p *Page) OnScreen(rows int) []*Row {
+	fixed, end := p.fixed(rows), min(p.Top+rows, len(p.List))
+	return slices.Concat(p.List[:fixed], p.List[min(p.Top+fixed, end):end])
 }
 
 // sortBy sorts by a column: numbers begin with the largest.

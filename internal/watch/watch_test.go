@@ -423,6 +423,53 @@ func TestPinsStayOnTop(t *testing.T) {
 	s.lists("c", "b", "a")
 }
 
+func TestPinnedRowsStayOnTheScreen(t *testing.T) {
+	s := watchOf(t)
+	var stats []format.Stat
+	for i := range int64(30) {
+		stats = append(stats, counter(fmt.Sprintf("s%02d", i), i))
+	}
+	s.see(stats...)
+	shows := func(rows int, want string) {
+		t.Helper()
+		s.SetRows(rows)
+		page, got := s.Page(), ""
+		for i, row := range page.OnScreen(rows) {
+			name := strings.TrimPrefix(row.Name, "s")
+			// As it is drawn.
+			if page.Top+i == page.Cursor() {
+				name = "[" + name + "]"
+			}
+			got += " " + name
+		}
+		if got = strings.TrimSpace(got); got != want {
+			t.Errorf("in %d rows: got %q, want %q", rows, got, want)
+		}
+	}
+	s.press('j', '*', 'j', 'j', 'j', '*') // 01 and 03
+	shows(6, "01 [03] 00 02 04 05")
+	s.press(End)
+	shows(6, "01 03 26 27 28 [29]")
+	shows(3, "01 28 [29]")
+	shows(2, "01 [29]")
+	shows(1, "[29]")
+	shows(0, "")
+	shows(6, "01 03 26 27 28 [29]")
+	s.press(PageUp)
+	shows(6, "01 03 [25] 26 27 28")
+	s.press('k', 'k')
+	shows(6, "01 03 [23] 24 25 26")
+	s.press(PageDown, PageUp, PageUp)
+	shows(6, "01 03 [19] 20 21 22")
+	s.press('r')
+	shows(6, "03 01 [19] 18 17 16")
+	s.press('r', Home)
+	shows(6, "[01] 03 00 02 04 05")
+	s.press('/')
+	s.typeIn("s03")
+	shows(6, "[03]")
+}
+
 func TestTotalsAreWhatHasGrownSinceTheStart(t *testing.T) {
 	s := watchOf(t)
 	s.see(counter("a", 100), gauge("g", 5), untyped("u", 2))
