@@ -49,7 +49,7 @@ type drawing struct {
 	model *watch.Model
 	page  *watch.Page
 	now   time.Time
-	trace []float32
+	trace []float64
 }
 
 // Draw makes a grid show the model.

@@ -10,10 +10,10 @@ var (
 
 // spark returns a character for each value, a blank where there is none. With a
 // base, the lowest level is zero; else it is the least value.
-func spark(trace []float32, base bool, levels []string) string {
-	least, most := float32(math.Inf(1)), float32(math.Inf(-1))
+func spark[F ~float32 | ~float64](trace []F, base bool, levels []string) string {
+	least, most := math.Inf(1), math.Inf(-1)
 	for _, v := range trace {
-		if isFinite(v) {
+		if v := float64(v); isFinite(v) {
 			least, most = min(least, v), max(most, v)
 		}
 	}
@@ -23,13 +23,13 @@ func spark(trace []float32, base bool, levels []string) string {
 	}
 	text := make([]byte, 0, 3*len(trace))
 	for _, v := range trace {
-		level := 0
+		v, level := float64(v), 0
 		switch {
 		case !isFinite(v):
 			text = append(text, ' ')
 			continue
 		case most > least:
-			level = int((v - least) / (most - least) * float32(len(levels)-1))
+			level = int((v - least) / (most - least) * float64(len(levels)-1))
 			if v > least && level == 0 {
 				level = 1 // something isn't nothing
 			}
@@ -41,4 +41,4 @@ func spark(trace []float32, base bool, levels []string) string {
 	return string(text)
 }
 
-func isFinite(v float32) bool { return v-v == 0 }
+func isFinite(v float64) bool { return v-v == 0 }

@@ -76,11 +76,11 @@ func (p *Page) Columns() []Column {
 // Trace appends the trend of a row over the last n snapshots, the oldest first,
 // NaN where there is none: of what counts, its growth a second, unless totals are
 // wanted; of all else the value.
-func (p *Page) Trace(to []float32, r *Row, n int, totals bool) []float32 {
+func (p *Page) Trace(to []float64, r *Row, n int, totals bool) []float64 {
 	if r.Kind == format.Counter && !totals {
-		return p.table.trace(to, r.rates, n)
+		return p.table.rates(to, r, n)
 	}
-	return p.table.trace(to, &r.values, n)
+	return p.table.values(to, r, n)
 }
 
 // Cursor returns the index of the row that keys act on, -1 if there is none.

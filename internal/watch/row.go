@@ -17,15 +17,13 @@ const Slots = 64
 // ResetShown is how long it is said of a counter that it fell.
 const ResetShown = 15 * time.Second
 
-// A Trace is what something was at the last snapshots, in a ring: NaN where it
-// wasn't there.
-type Trace [Slots]float32
+// A trace is what something was at the last snapshots, in a ring: NaN where it wasn't
+// there.
+type trace [Slots]float64
 
-var nan32 = float32(math.NaN())
-
-var noTrace = func() (t Trace) {
+var noTrace = func() (t trace) {
 	for i := range t {
-		t[i] = nan32
+		t[i] = math.NaN()
 	}
 	return t
 }()
@@ -66,8 +64,7 @@ type Row struct {
 	mean    float64 // sum of the finite values of a gauge
 	means   int     // how many they are
 
-	values Trace
-	rates  *Trace // of a counter
+	values trace
 }
 
 func newRow(key, name string, stat *format.Stat) *Row {
@@ -76,9 +73,6 @@ func newRow(key, name string, stat *format.Stat) *Row {
 		Rate: math.NaN(), Grown: math.NaN(), Average: math.NaN(), number: math.NaN(),
 	}
 	r.values = noTrace
-	if r.Kind == format.Counter {
-		r.rates = new(noTrace)
-	}
 	return r
 }
 
@@ -131,11 +125,7 @@ func (r *Row) take(stat *format.Stat, at time.Time, tick int, gap bool) {
 	}
 	r.average(change, elapsed)
 
-	slot := tick % Slots
-	r.values[slot] = float32(r.number)
-	if r.rates != nil {
-		r.rates[slot] = float32(r.Rate)
-	}
+	r.values[tick%Slots] = r.number
 	r.at, r.seen, r.Here = at, tick, true
 }
 
@@ -185,11 +175,14 @@ func (r *Row) miss(tick int) {
 }
 
 // gap leaves the slot of a tick empty.
-func (r *Row) gap(tick int) {
-	r.values[tick%Slots] = nan32
-	if r.rates != nil {
-		r.rates[tick%Slots] = nan32
+func (r *Row) gap(tick int) { r.values[tick%Slots] = math.NaN() }
+
+// valueAt is what it was at one of the last ticks.
+func (r *Row) valueAt(tick int) float64 {
+	if tick <= 0 {
+		return math.NaN()
 	}
+	return r.values[tick%Slots]
 }
 
 // isZero tells whether there is nothing to see yet.

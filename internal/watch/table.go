@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,9 @@ type table struct {
 	rows []*Row // by key, a value before the distribution of that key
 	tick int
 	next []*Row // the memory of the rows before
+
+	at   time.Time      // of the latest snapshot
+	took [Slots]float64 // seconds up to each tick; NaN if what grew then says nothing
 }
 
 // An item is what a snapshot says about a row.
@@ -44,6 +48,11 @@ func rank(is bool) int {
 // is compared with the snapshot before.
 func (t *table) take(items []item, at time.Time, gap bool) (others, zeros bool) {
 	t.tick++
+	t.took[t.tick%Slots] = at.Sub(t.at).Seconds()
+	if gap {
+		t.took[t.tick%Slots] = math.NaN()
+	}
+	t.at = at
 	rows, merged := t.rows, t.next[:0]
 	for i := range items {
 		next := &items[i]
@@ -96,18 +105,35 @@ func (t *table) keep(wanted func(*Row) bool) (others bool) {
 // gap interrupts all traces.
 func (t *table) gap() {
 	t.tick++
+	t.took[t.tick%Slots] = 0
 	for _, row := range t.rows {
 		row.gap(t.tick)
 	}
 }
 
-// trace appends what a row was at the last n ticks, the oldest first.
-func (t *table) trace(to []float32, trace *Trace, n int) []float32 {
+// values appends what a row was at the last n ticks, the oldest first.
+func (t *table) values(to []float64, r *Row, n int) []float64 {
 	for tick := t.tick - min(n, Slots) + 1; tick <= t.tick; tick++ {
-		if tick <= 0 {
-			to = append(to, nan32)
-		} else {
-			to = append(to, trace[tick%Slots])
+		to = append(to, r.valueAt(tick))
+	}
+	return to
+}
+
+// rates appends by how much a row grew a second up to each of the last n ticks, since
+// it was seen before.
+func (t *table) rates(to []float64, r *Row, n int) []float64 {
+	before, seconds := math.NaN(), 0.0
+	for tick := t.tick - Slots + 1; tick <= t.tick; tick++ {
+		value, rate := r.valueAt(tick), math.NaN()
+		seconds += t.took[max(0, tick)%Slots]
+		if !math.IsNaN(value) {
+			if value >= before && seconds > 0 { // it was not reset
+				rate = (value - before) / seconds
+			}
+			before, seconds = value, 0
+		}
+		if tick > t.tick-n {
+			to = append(to, rate)
 		}
 	}
 	return to

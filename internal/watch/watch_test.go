@@ -496,6 +496,57 @@ func TestTotalsAreWhatHasGrownSinceTheStart(t *testing.T) {
 	trace("[NaN NaN 3 1]")
 }
 
+func TestTheTrendOfACounterIsItsRates(t *testing.T) {
+	s := watchOf(t)
+	is := func(n int, want string) {
+		t.Helper()
+		got := fmt.Sprint(s.Page().Trace(nil, s.row("a"), n, false))
+		if got = strings.ReplaceAll(got, "NaN", "-"); got != want {
+			t.Errorf("the trend is %s, want %s", got, want)
+		}
+	}
+	s.see(counter("b", 1))
+	s.see(counter("a", 10), counter("b", 1))
+	is(4, "[- - - -]")
+	s.see(counter("a", 12), counter("b", 1))
+	s.collect(2*time.Second, source("one", counter("a", 18), counter("b", 1)))
+	is(5, "[- - - 2 3]")
+	s.see(counter("b", 1)) // a isn't there
+	s.see(counter("a", 28), counter("b", 1))
+	is(3, "[3 - 5]")
+	s.see(counter("a", 1), counter("b", 1)) // it was reset
+	s.see(counter("a", 2), counter("b", 1))
+	is(3, "[5 - 1]")
+	s.press(' ', ' ')
+	s.see(counter("a", 9), counter("b", 1))
+	is(3, "[1 - 7]")
+	s.now = s.now.Add(time.Second)
+	s.Take(&Update{Time: s.now, Total: snapshot(counter("a", 1000)), Others: true})
+	s.see(counter("a", 1001))
+	is(3, "[7 - 1]")
+	for n := range int64(Slots) {
+		s.see(counter("a", 1001+n*n))
+	}
+	trend := s.Page().Trace(nil, s.row("a"), 1000, false)
+	if last := trend[len(trend)-1]; len(trend) != Slots || last != 2*Slots-3 || trend[1] != 1 {
+		t.Errorf("a long trend has %d rates: %v", len(trend), trend)
+	}
+}
+
+func TestTrendsOfLargeNumbersAreExact(t *testing.T) {
+	s := watchOf(t)
+	const large = 1 << 52
+	for n := range int64(3) {
+		s.see(untyped("u", large+n), gauge("g", large+float64(n)), counter("c", large+n))
+	}
+	for _, name := range []string{"c", "g", "u"} {
+		trend := s.Page().Trace(nil, s.row(name), 3, true)
+		if !slices.Equal(trend, []float64{large, large + 1, large + 2}) {
+			t.Errorf("the trend of %s is %v", name, trend)
+		}
+	}
+}
+
 func TestThePauseIsAGap(t *testing.T) {
 	s := watchOf(t)
 	s.see(counter("a", 1))
