@@ -222,7 +222,7 @@ func (a *app) watchScreen(ctx context.Context, from feed.Feed, opts *watchOption
 		case err != nil:
 			return nil, a.explainFeed(err, opts)
 		}
-		bound(len(update.Total.Stats))
+		bound(update)
 		return update, nil
 	})
 }

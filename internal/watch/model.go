@@ -111,16 +111,16 @@ func (m *Model) Now() time.Time {
 	return m.latest.Time
 }
 
-// rememberedStats is up to how many stats a collection is kept when there is another,
-// so that what Enter opens has rates at once. Larger ones are let go: they have them a
+// rememberedSize is up to which size a collection is kept when there is another, so
+// that what Enter opens has rates at once. Larger ones are let go: they have them a
 // collection later.
-const rememberedStats = 5000
+const rememberedSize = 10_000
 
 // Take takes in a collection.
 func (m *Model) Take(u *Update) {
 	m.Failure = ""
 	m.previous = nil
-	if m.latest != nil && len(m.latest.Total.Stats) <= rememberedStats {
+	if m.latest != nil && m.latest.size() <= rememberedSize {
 		m.previous = m.latest
 	}
 	m.latest, m.report = u, nil
