@@ -27,6 +27,7 @@ const screenVariable = "STATVENT_TEST_SCREEN"
 const (
 	asShow         = "show"          // nothing special
 	asFlood        = "flood"         // changes much, as often as it can
+	asSeldom       = "seldom"        // collects once an hour
 	asPanicCollect = "panic-collect" // in the second collection
 	asPanicDraw    = "panic-draw"    // as soon as sources are shown
 )
@@ -36,7 +37,11 @@ func TestMain(m *testing.M) {
 	if mode == "" {
 		os.Exit(m.Run())
 	}
-	model := watch.New(nil, 10*time.Millisecond)
+	interval := 10 * time.Millisecond
+	if mode == asSeldom {
+		interval = time.Hour
+	}
+	model := watch.New(nil, interval)
 	n := 0
 	err := Run(context.Background(), model, &Look{UTF8: true, Colors: true, Where: "here"}, func(context.Context, bool) (*watch.Update, error) {
 		n++
@@ -355,6 +360,15 @@ func TestItTakesTheTerminalOverAgainAfterSIGSTOP(t *testing.T) {
 	f.until("the terminal is raw again", func() bool { return f.termios() == raw })
 	f.types("q")
 	f.isLeft()
+	f.ends(0)
+}
+
+func TestRatesDoNotWaitForALongInterval(t *testing.T) {
+	t.Parallel()
+	f := startScreen(t, asSeldom, true)
+	f.waits("1h")
+	f.waits("/s")
+	f.types("q")
 	f.ends(0)
 }
 

@@ -219,8 +219,8 @@ func (l *loop) want() {
 	l.wanted <- l.model.WantsEachSource()
 }
 
-// schedule sets when the next collection begins: an interval after the last one
-// began, or as soon as that is over.
+// schedule sets when the next collection begins: some time after the last one began,
+// or as soon as that is over.
 func (l *loop) schedule(next *time.Timer) {
 	switch {
 	case l.collecting:
@@ -229,7 +229,7 @@ func (l *loop) schedule(next *time.Timer) {
 	case l.model.Paused:
 		next.Stop()
 	default:
-		next.Reset(time.Until(l.began.Add(l.model.Interval)))
+		next.Reset(time.Until(l.began.Add(l.model.Delay())))
 	}
 }
 

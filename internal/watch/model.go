@@ -306,6 +306,15 @@ func (m *Model) enter() {
 // WantsEachSource tells whether a collection should have the stats of each source.
 func (m *Model) WantsEachSource() bool { return len(m.deeper) > 0 }
 
+// Delay returns how long after the beginning of a collection the next one begins: the
+// interval, or a second where the rates of what is shown wait for it.
+func (m *Model) Delay() time.Duration {
+	if page := m.page(); page.Kind != Sources && page.table.full == 1 && m.Failure == "" {
+		return min(m.Interval, time.Second)
+	}
+	return m.Interval
+}
+
 // SourceCount returns how many sources there are in each state, in words: those that
 // live always, the others if there are any.
 func (m *Model) SourceCount() (text string, troubled bool) {

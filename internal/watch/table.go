@@ -17,6 +17,7 @@ type table struct {
 
 	at   time.Time      // of the latest snapshot
 	took [Slots]float64 // seconds up to each tick; NaN if what grew then says nothing
+	full int            // snapshots that had rows
 }
 
 // An item is what a snapshot says about a row.
@@ -53,6 +54,9 @@ func (t *table) take(items []item, at time.Time, gap bool) (others, zeros bool) 
 		t.took[t.tick%Slots] = math.NaN()
 	}
 	t.at = at
+	if len(items) > 0 {
+		t.full++
+	}
 	rows, merged := t.rows, t.next[:0]
 	for i := range items {
 		next := &items[i]

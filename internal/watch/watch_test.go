@@ -892,6 +892,47 @@ func TestStatsOfEachSourceAreAskedForWhenWanted(t *testing.T) {
 	}
 }
 
+// The rates of what is shown don't wait for a long interval.
+func TestTheSecondCollectionComesSoon(t *testing.T) {
+	s := watchOf(t)
+	s.Interval = 10 * time.Second
+	is := func(want time.Duration) {
+		t.Helper()
+		if got := s.Delay(); got != want {
+			t.Errorf("the next collection begins after %v, want %v", got, want)
+		}
+	}
+	is(10 * time.Second)
+	s.collect(0)
+	is(10 * time.Second) // there is nothing that could have a rate
+	s.see(counter("a", 1))
+	is(time.Second)
+	s.Interval = time.Millisecond
+	is(time.Millisecond)
+	s.Interval = 10 * time.Second
+	s.Fail(errors.New("broken"))
+	is(10 * time.Second)
+	s.see(counter("a", 2))
+	is(10 * time.Second)
+	s.press(Enter)
+	is(10 * time.Second) // it has its rates
+	s.press(Escape, Tab)
+	is(10 * time.Second) // there are none
+	s.press(Tab)
+
+	// What has to be asked for has them a second after it is there.
+	total := snapshot(counter("a", 3))
+	from := pipes.Source{Name: "one", Kind: pipes.TypedSource, State: pipes.Live}
+	for range 2 {
+		s.Take(&Update{Time: s.now, Total: total, Sources: []pipes.Source{from}})
+	}
+	s.press(Enter)
+	is(10 * time.Second)
+	from.Snapshot = total
+	s.Take(&Update{Time: s.now, Total: total, Sources: []pipes.Source{from}, EachSource: true})
+	is(time.Second)
+}
+
 // Where others count than before, what the total has grown by says nothing.
 func TestOthersAreAGap(t *testing.T) {
 	m := watchOf(t)
