@@ -1,7 +1,6 @@
 package watch
 
 import (
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -105,28 +104,27 @@ func (m *Model) pin() {
 
 // moves does what a key says that moves the cursor.
 func (m *Model) moves(key Key) bool {
-	page := m.page()
-	scrolled := m.rows - page.fixed(m.rows)
-	var by int
+	const all = 1 << 30
+	var rows, screens int
 	switch key {
 	case Up, 'k':
-		by = -1
+		rows = -1
 	case Down, 'j':
-		by = 1
+		rows = 1
 	case PageUp:
-		by = -scrolled
+		screens = -1
 	case PageDown:
-		by = scrolled
-	case Home, 'g':
-		page.moveToTop()
-		return true
+		screens = 1
 	case End, 'G':
-		by = math.MaxInt32
+		rows = all
+	case Home, 'g':
+		m.page().moveToTop()
+		return true
 	default:
 		return false
 	}
-	page = m.Page()
-	page.move(page.Cursor() + by)
+	page := m.Page()
+	page.move(page.Cursor() + rows + screens*(m.rows-page.fixed(m.rows)))
 	return true
 }
 

@@ -4,7 +4,7 @@
 // The rules are those of the live page: a counter that falls was reset, which is
 // said for a while and never shown as a negative rate; of a distribution the rate is
 // that of its count, its value that of the 50th percentile or of its first label;
-// what isn't a number is last in every order.
+// what isn't a number, or is gone, is last in every order.
 package watch
 
 import (
@@ -166,7 +166,8 @@ func (m *Model) take(p *Page, u *Update) {
 		for i := range u.Sources {
 			listed[identity(&u.Sources[i])] = true
 		}
-		p.outdated = p.table.keep(func(r *Row) bool { return listed[r.key] }) || p.outdated
+		p.table.keep(func(r *Row) bool { return listed[r.key] })
+		p.outdated = true // also what a filter looks at may be other than before
 	}
 	others, zeros := p.table.take(p.items, u.Time, u.Others)
 	p.outdated = p.outdated || others || zeros && m.HideZeros

@@ -99,11 +99,9 @@ func (t *table) miss(merged []*Row, row *Row) []*Row {
 	return append(merged, row)
 }
 
-// keep drops the rows that aren't wanted any more, and tells whether there were any.
-func (t *table) keep(wanted func(*Row) bool) (others bool) {
-	before := len(t.rows)
+// keep drops the rows that aren't wanted any more.
+func (t *table) keep(wanted func(*Row) bool) {
 	t.rows = slices.DeleteFunc(t.rows, func(r *Row) bool { return !wanted(r) })
-	return len(t.rows) < before
 }
 
 // gap interrupts all traces.

@@ -212,6 +212,18 @@ func TestSourcesThatAreNoLongerListedLeaveAtOnce(t *testing.T) {
 	s.says("web", "1 gone -")
 }
 
+func TestTheFilterLooksAtWhatSourcesAreByNow(t *testing.T) {
+	s := watchOf(t)
+	web, worker := source("web"), source("worker")
+	s.collect(0, web, worker)
+	s.press(Tab, '/')
+	s.typeIn("stale")
+	s.lists()
+	web.State = pipes.Stale
+	s.collect(time.Second, web, worker)
+	s.lists("web")
+}
+
 func TestAValueAndADistributionOfOneNameAreTwoRows(t *testing.T) {
 	s := watchOf(t)
 	for n := range int64(2) {
