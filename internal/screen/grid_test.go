@@ -1,7 +1,7 @@
 package screen
 
 import (
-	"strconv"
+	"math"
 	"strings"
 	"testing"
 
@@ -88,7 +88,7 @@ func TestNamesAreCutInTheMiddle(t *testing.T) {
 }
 
 func TestTrends(t *testing.T) {
-	is := func(want string, base bool, values ...float32) {
+	is := func(want string, base bool, values ...float64) {
 		t.Helper()
 		if got := spark(values, base, asciiLevels); got != want {
 			t.Errorf("%v: got %q, want %q", values, got, want)
@@ -106,10 +106,24 @@ func TestTrends(t *testing.T) {
 	is("_ #", false, -1, nan, 1)
 }
 
-var nan = func() float32 {
-	f, _ := strconv.ParseFloat("nan", 32)
-	return float32(f)
-}()
+// However far values are apart, or how close to nothing, each has a level.
+func TestTrendsOfAnyNumbers(t *testing.T) {
+	is := func(want string, base bool, values ...float64) {
+		t.Helper()
+		if got := spark(values, base, asciiLevels); got != want {
+			t.Errorf("%v: got %q, want %q", values, got, want)
+		}
+	}
+	is("_#", false, -math.MaxFloat64, math.MaxFloat64)
+	is("_#", true, -math.MaxFloat64, math.MaxFloat64)
+	is("_#", false, 0, math.SmallestNonzeroFloat64)
+	is("_#", true, 0, math.SmallestNonzeroFloat64)
+	is("+ +", false, 1, math.Inf(1), 1)
+	is("_=#", false, -3e38, 0, 3e38)
+	is("#_ ", false, math.MaxFloat64, -math.MaxFloat64, math.Inf(-1))
+}
+
+var nan = math.NaN()
 
 func TestKeysOfATerminal(t *testing.T) {
 	is := func(text string, want ...watch.Key) {
