@@ -1,11 +1,14 @@
 package screen
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/statvent/statvent/internal/watch"
+	"github.com/statvent/statvent/pkg/format"
 )
 
 // changes returns what is written when these texts, a line each, are drawn one after
@@ -73,7 +76,7 @@ func TestTextIsCutAtItsColumns(t *testing.T) {
 func TestNamesAreCutInTheMiddle(t *testing.T) {
 	cut := func(utf8 bool, text string, columns int, want string) {
 		t.Helper()
-		p := painter{nil, utf8}
+		p := painter{NewGrid(20, 1), utf8}
 		if got := p.cut(text, columns); got != want {
 			t.Errorf("%q in %d: got %q, want %q", text, columns, got, want)
 		}
@@ -104,6 +107,50 @@ func TestTrends(t *testing.T) {
 	is("##", true, 5, 5)
 	is("_.#", true, 0, 0.001, 100) // something isn't nothing
 	is("_ #", false, -1, nan, 1)
+}
+
+func TestSentencesAreCutAtTheirEnd(t *testing.T) {
+	cut := func(utf8 bool, text string, columns int, want string) {
+		t.Helper()
+		p := painter{NewGrid(20, 1), utf8}
+		if got := p.cutEnd(text, columns); got != want {
+			t.Errorf("%q in %d: got %q, want %q", text, columns, got, want)
+		}
+	}
+	cut(true, "abcdefghij", 10, "abcdefghij")
+	cut(true, "abcdefghij", 7, "abcdef…")
+	cut(false, "abcdefghij", 7, "abcde..")
+	cut(true, "日本日本日本", 6, "日本…")
+	cut(true, "abc", 1, "…")
+	cut(true, "abc", 0, "")
+	cut(false, "größe", 9, "gr\\u00f..")
+}
+
+// What a screen has no room for costs next to nothing, however long a name is.
+func TestLongNamesAreDrawnAsFastAsOthers(t *testing.T) {
+	cost := func(length int) time.Duration {
+		m := watch.New(nil, time.Second)
+		s := &format.Snapshot{}
+		for i := range 30 {
+			name := fmt.Sprintf("%02d%s", i, strings.Repeat("é", length))
+			s.Stats = append(s.Stats, format.Stat{Name: name, Kind: format.Counter})
+		}
+		m.Take(&watch.Update{Time: start, Total: s})
+		least := time.Hour
+		for _, look := range []Look{plain, ascii} {
+			g := NewGrid(120, 40)
+			for range 10 {
+				began := time.Now()
+				Draw(g, m, &look)
+				least = min(least, time.Since(began))
+			}
+		}
+		return least
+	}
+	// The longer ones have fifty times as many bytes.
+	if long, usual := cost(30_000), cost(600); long > 5*usual {
+		t.Errorf("a screen of long names takes %v, of others %v", long, usual)
+	}
 }
 
 // However far values are apart, or how close to nothing, each has a level.

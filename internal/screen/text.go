@@ -18,6 +18,7 @@ type painter struct {
 // it took.
 func (p *painter) put(x, y, columns int, text string, style Style) int {
 	columns = min(columns, p.grid.Width-x)
+	text = beginning(text, columns)
 	if !p.utf8 {
 		text = onlyASCII(text)
 	}
@@ -57,8 +58,10 @@ func (p *painter) fill(x, y, columns int, style Style) {
 	}
 }
 
-// widthOf returns how many columns the text takes.
+// widthOf returns how many columns the text takes: of one that is longer than the
+// screen is wide, some number of them that is too large as well.
 func (p *painter) widthOf(text string) int {
+	text = beginning(text, p.grid.Width)
 	if isASCII(text) {
 		return len(text)
 	}
@@ -71,6 +74,55 @@ func (p *painter) widthOf(text string) int {
 // cut returns the text in so many columns. What is left out is in the middle: names
 // differ at their ends.
 func (p *painter) cut(text string, columns int) string {
+	head, tail := beginning(text, columns), ending(text, columns)
+	whole := len(head) == len(text)
+	if whole && p.widthOf(text) <= columns {
+		return text
+	}
+	if !p.utf8 {
+		head, tail = onlyASCII(head), onlyASCII(tail)
+	}
+	dots := p.symbol("…", "..")
+	room := columns - p.widthOf(dots)
+	if room <= 0 {
+		return p.first(head, columns)
+	}
+	head = p.first(head, room/3)
+	return head + dots + p.last(tail, room-p.widthOf(head))
+}
+
+// A column has up to nine bytes, or so (Thai): so many of them are looked at for each.
+// Names can have a thousand times as many, and are drawn with each frame.
+const bytesOfColumn = 16
+
+// beginning returns as much of the beginning of a text as may fit, and a little more.
+func beginning(text string, columns int) string {
+	end := bytesOfColumn * (max(0, columns) + 1)
+	if end >= len(text) {
+		return text
+	}
+	for !utf8.RuneStart(text[end]) && end > 0 {
+		end--
+	}
+	return text[:end]
+}
+
+// ending returns as much of the end.
+func ending(text string, columns int) string {
+	begin := len(text) - bytesOfColumn*(max(0, columns)+1)
+	if begin <= 0 {
+		return text
+	}
+	for begin < len(text) && !utf8.RuneStart(text[begin]) {
+		begin++
+	}
+	return text[begin:]
+}
+
+// cutEnd returns the text in so many columns. What is left out is at the end, as is right
+// for sentences and commands.
+func (p *painter) cutEnd(text string, columns int) string {
+	text = beginning(text, columns)
 	if p.widthOf(text) <= columns {
 		return text
 	}
@@ -78,12 +130,7 @@ func (p *painter) cut(text string, columns int) string {
 		text = onlyASCII(text)
 	}
 	dots := p.symbol("…", "..")
-	room := columns - p.widthOf(dots)
-	if room <= 0 {
-		return p.first(text, columns)
-	}
-	head := p.first(text, room/3)
-	return head + dots + p.last(text, room-p.widthOf(head))
+	return p.first(p.first(text, columns-p.widthOf(dots))+dots, columns)
 }
 
 // first returns as much of the beginning as fits.
