@@ -204,7 +204,14 @@ func TestKeysOfATerminal(t *testing.T) {
 	is("\x03\x0c\x15\x17\x1a", ctrlC, ctrlL, watch.CtrlU, watch.CtrlW, ctrlZ)
 	is("\x01\x00x", 'x')
 	is("\x1b[200~\x1b[?1;2c\x1b[99;99Hx", 'x') // what nobody asked for
-	is("\x1bqx", 'x')                          // Alt with a key
+	is("\x1bqx", watch.Escape, 'q', 'x')       // Esc, and a key in the same packet
+	is("\x1b\x03", watch.Escape, ctrlC)
+	is("\x1b[\x03\x1b[1\rx", ctrlC, watch.Enter, 'x') // a sequence that is broken off
+	is("\x1b[1\x1b[A", watch.Up)
+	is("\x1bOM", watch.Enter)
+	is("\x1b[M !!q\x1b[M\r\r\rx", 'q', 'x') // a mouse of old
+	is("\x1b[<0;10;20Mx\x1b[32;10;20Mx\x1b[1;1;1Mx", 'x', 'x', 'x')
+	is("\x1b[1;2~\x1b[1;5H", watch.Home, watch.Home)
 	is("\xff\xfex", 'x')
 	is("\x1b", watch.Escape)
 	is("\x1b\x1b", watch.Escape, watch.Escape)

@@ -67,8 +67,15 @@ var controls = map[byte]watch.Key{
 var sequences = map[string]watch.Key{
 	"A": watch.Up, "B": watch.Down, "C": watch.Right, "D": watch.Left, "H": watch.Home, "F": watch.End,
 	"1~": watch.Home, "7~": watch.Home, "4~": watch.End, "8~": watch.End, "5~": watch.PageUp, "6~": watch.PageDown,
-	"M": watch.Enter, // of the keypad, after ESC O
 }
+
+// The Enter of the keypad, and the report of a mouse that a program has asked for and
+// didn't live to ask no more: three bytes follow.
+const (
+	keypadEnter = "\x1bOM"
+	mouse       = "\x1b[M"
+	mouseSize   = len(mouse) + 3
+)
 
 // next returns the first key of the rest and its size in bytes, 0 if more is needed.
 func (in *input) next() (watch.Key, int) {
@@ -88,18 +95,22 @@ func (in *input) next() (watch.Key, int) {
 	return watch.Key(r), size
 }
 
-// sequence returns the key of an escape sequence. Alt with a key is nothing.
+// sequence returns the key of an escape sequence. What begins none is the Esc key and
+// another one, which came together.
 func (in *input) sequence() (watch.Key, int) {
 	if len(in.rest) == 1 {
 		return noKey, 0
 	}
-	switch in.rest[1] {
-	case escape:
+	switch {
+	case in.rest[1] != '[' && in.rest[1] != 'O':
 		return watch.Escape, 1
-	case '[', 'O':
-	default:
-		_, size := utf8.DecodeRune(in.rest[1:])
-		return noKey, 1 + size
+	case bytes.HasPrefix(in.rest, []byte(keypadEnter)):
+		return watch.Enter, len(keypadEnter)
+	case bytes.HasPrefix(in.rest, []byte(mouse)):
+		if len(in.rest) < mouseSize {
+			return noKey, 0
+		}
+		return noKey, mouseSize
 	}
 	// "ESC [" takes parameters, 0x30 to 0x3f, and ends with a byte from 0x40.
 	end := bytes.IndexFunc(in.rest[2:], func(r rune) bool { return r < ' ' || r >= 0x40 })
@@ -109,12 +120,16 @@ func (in *input) sequence() (watch.Key, int) {
 		}
 		return noKey, 0
 	}
-	body := string(in.rest[2 : 2+end+1])
-	if parameters, modifier, ok := strings.Cut(body[:end], ";"); ok && modifier != "" {
-		body = strings.TrimPrefix(parameters, "1") + body[end:] // Shift, Ctrl or Alt with it
-		if body == "~" {
-			body = "1~"
+	end += 2
+	if in.rest[end] < ' ' || in.rest[end] == 0x7f { // it is broken off, by a key of its own
+		return noKey, end
+	}
+	parameters, last := string(in.rest[2:end]), string(in.rest[end])
+	if first, modifier, ok := strings.Cut(parameters, ";"); ok && modifier != "" {
+		parameters = first // Shift, Ctrl or Alt with it
+		if last != "~" {
+			parameters = strings.TrimPrefix(first, "1")
 		}
 	}
-	return sequences[body], 2 + end + 1
+	return sequences[parameters+last], end + 1
 }
