@@ -21,11 +21,25 @@ type tmux struct {
 
 func startTmux(t *testing.T, environment ...string) *tmux {
 	t.Helper()
+	return startTmuxWith(t, shells[0], environment...)
+}
+
+// shells are those that have job control, as they are started without anybody's
+// configuration.
+var shells = [][]string{
+	{"bash", "--norc", "--noprofile"},
+	{"zsh", "-f"},
+	{"sh", "-m"},
+	{"fish", "--no-config", "-C", "function fish_prompt; printf 'shell> '; end"},
+}
+
+func startTmuxWith(t *testing.T, shell []string, environment ...string) *tmux {
+	t.Helper()
 	program := lookup(t, "tmux")
-	lookup(t, "bash")
+	lookup(t, shell[0])
 	s := &tmux{t, filepath.Join(memoryDir(t), "tmux")}
 	args := []string{"-S", s.socket, "-f", "/dev/null", "new-session", "-d", "-x", "80", "-y", "24"}
-	cmd := exec.Command(program, append(args, "bash", "--norc", "--noprofile")...)
+	cmd := exec.Command(program, append(args, shell...)...)
 	for _, variable := range os.Environ() {
 		if !strings.HasPrefix(variable, "TMUX") && !strings.HasPrefix(variable, "LC_") && !strings.HasPrefix(variable, "NO_COLOR") {
 			cmd.Env = append(cmd.Env, variable)
@@ -90,10 +104,10 @@ func (s *tmux) waits(texts ...string) {
 func (s *tmux) settings(name string) string {
 	s.t.Helper()
 	path := filepath.Join(s.t.TempDir(), name)
-	s.run("stty -a > " + path + "; echo said-$?")
-	s.waits("said-0")
+	s.run("stty -a > " + path + " && printf 'said-%s\\n' all")
+	s.waits("said-all")
 	s.run("clear")
-	s.waits("!said-0")
+	s.waits("!said-all")
 	text, err := os.ReadFile(path)
 	if err != nil {
 		s.t.Fatal(err)
@@ -232,6 +246,64 @@ func TestWatchTakesSignalsInAShell(t *testing.T) {
 		s.keys("q")
 		s.gaveBack(before)
 	}
+}
+
+// Each shell has its own ways with the terminal: that of a job that comes to the
+// foreground must be as any other command would find it.
+func TestWatchComesFromTheBackgroundInEveryShell(t *testing.T) {
+	t.Parallel()
+	dir := memoryDir(t)
+	startPublisher(t, dir, "app.requests=42")
+	for _, shell := range shells {
+		t.Run(shell[0], func(t *testing.T) {
+			t.Parallel()
+			s := startTmuxWith(t, shell, pipes.DirVariable+"="+dir)
+			before := s.settings("before")
+			s.run(binary + " watch -n 0.2 &")
+			s.stops()
+			s.run("fg")
+			s.waits("app.requests", "PER SECOND")
+			s.keys("q")
+			s.gaveBack(before)
+
+			s.run(binary + " watch -n 0.2")
+			s.waits("app.requests", "PER SECOND")
+			s.keys("C-z")
+			s.stops()
+			if between := s.settings("between"); between != before {
+				t.Errorf("stty -a said\n%sand says\n%s", before, between)
+			}
+			s.run("bg && printf 'bg-%s\\n' done")
+			s.waits("bg-done")
+			s.stops()
+			s.run("clear")
+			s.run("fg")
+			s.waits("app.requests", "PER SECOND")
+			s.keys("q")
+			s.gaveBack(before)
+		})
+	}
+}
+
+// stops waits until a job of the shell is stopped.
+func (s *tmux) stops() {
+	s.t.Helper()
+	shell := strings.TrimSpace(s.do("display-message", "-p", "#{pane_pid}"))
+	waitUntil(s.t, "a job is stopped", func() bool {
+		files, _ := filepath.Glob("/proc/[0-9]*/stat")
+		for _, file := range files {
+			stat, err := os.ReadFile(file)
+			if err != nil {
+				continue // it has ended
+			}
+			fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+			if fields[0] == "T" && fields[1] == shell {
+				return true
+			}
+		}
+		return false
+	})
+	s.waits("shell>")
 }
 
 // A process that is killed can't tidy up; the shell gives its terminal back.

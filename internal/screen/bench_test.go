@@ -64,7 +64,7 @@ func benchmarkFrame(b *testing.B, width, height int, keys string) {
 		update.Time = now
 		m.Take(&update)
 		Draw(grid, m, look)
-		written = grid.appendChanges(written[:0], shown)
+		written = grid.appendChanges(written[:0], shown, "")
 		shown.copyFrom(grid)
 	}
 	frame(0)

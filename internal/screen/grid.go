@@ -111,14 +111,15 @@ const (
 )
 
 // appendChanges appends what makes a screen that shows one grid show another one of
-// that size: only the cells that differ.
-func (g *Grid) appendChanges(b []byte, shown *Grid) []byte {
+// that size: only the cells that differ. What comes before them is part of the frame.
+func (g *Grid) appendChanges(b []byte, shown *Grid, before string) []byte {
 	const nowhere = -1
 	style := Style(0)
 	styled := false
 	begin := len(b)
 	b = append(b, beginFrame...)
 	empty := len(b)
+	b = append(b, before...)
 	if shown.CursorX >= 0 {
 		b = append(b, hideCursor...)
 	}

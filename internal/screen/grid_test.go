@@ -24,7 +24,7 @@ func changes(t *testing.T, texts ...string) string {
 		for y, line := range strings.Split(text, "\n") {
 			p.put(0, y, width, line, 0)
 		}
-		written = string(g.appendChanges(nil, shown))
+		written = string(g.appendChanges(nil, shown, ""))
 		shown.copyFrom(g)
 	}
 	return written

@@ -88,21 +88,8 @@ type fakeTerminal struct {
 // what it writes.
 func startScreen(t *testing.T, mode string, reads bool) *fakeTerminal {
 	t.Helper()
-	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	if err != nil {
-		t.Skipf("SKIPPED: there are no pseudo-terminals: %v", err)
-	}
-	f := &fakeTerminal{t: t, screen: screen, exited: make(chan struct{})}
-	if err := unix.IoctlSetPointerInt(f.fd(screen), unix.TIOCSPTLCK, 0); err != nil {
-		t.Fatal(err)
-	}
-	n, err := unix.IoctlGetInt(f.fd(screen), unix.TIOCGPTN)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if f.terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
-		t.Fatal(err)
-	}
+	f := openFake(t)
+	var err error
 	f.resize(80, 24)
 	f.before = f.termios()
 	self, err := os.Executable()
@@ -126,7 +113,30 @@ func startScreen(t *testing.T, mode string, reads bool) *fakeTerminal {
 	t.Cleanup(func() {
 		_ = f.cmd.Process.Kill()
 		<-f.exited
-		screen.Close()
+	})
+	return f
+}
+
+// openFake opens a pseudo-terminal without a program.
+func openFake(t *testing.T) *fakeTerminal {
+	t.Helper()
+	screen, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	if err != nil {
+		t.Skipf("SKIPPED: there are no pseudo-terminals: %v", err)
+	}
+	f := &fakeTerminal{t: t, screen: screen, exited: make(chan struct{})}
+	if err := unix.IoctlSetPointerInt(f.fd(screen), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(f.fd(screen), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.terminal, err = os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		f.screen.Close()
 		f.terminal.Close()
 	})
 	return f
@@ -301,6 +311,46 @@ func TestTheTerminalIsGivenBackWhereNobodyReads(t *testing.T) {
 	}
 	end("SIGTERM", func(f *fakeTerminal) { _ = f.cmd.Process.Signal(syscall.SIGTERM) })
 	end("q", func(f *fakeTerminal) { f.types("q") })
+}
+
+// A terminal that takes nothing for a while is entered as soon as it does.
+func TestTheScreenIsEnteredLateWhereNobodyReads(t *testing.T) {
+	t.Parallel()
+	f := openFake(t)
+	term := &terminal{file: f.terminal, frames: make(chan []byte), wrote: make(chan error, 1)}
+	if err := term.take(); err != nil {
+		t.Fatal(err)
+	}
+	go term.writeFrames()
+	defer close(term.frames)
+	term.write(bytes.Repeat([]byte("x"), 1<<20))
+	term.release()
+	if !term.busy {
+		t.Fatal("the terminal took all")
+	}
+	if err := term.take(); err != nil {
+		t.Fatal(err)
+	}
+	go f.read()
+	if err := <-term.wrote; err != nil {
+		t.Fatal(err)
+	}
+	term.show()
+	f.waits(beginFrame + enterScreen)
+	term.release()
+	f.waits(leaveScreen)
+}
+
+// What a frame clears is written within it: it isn't seen without what comes after.
+func TestTheScreenIsClearedWithinAFrame(t *testing.T) {
+	t.Parallel()
+	f := startScreen(t, asShow, true)
+	f.waits(beginFrame+enterScreen, "stat19")
+	f.types("\x0c")
+	f.waits(beginFrame+hideCursor+clearScreen, "stat19")
+	f.types("q")
+	f.isLeft()
+	f.ends(0)
 }
 
 func TestItEndsWhenTheTerminalIsLost(t *testing.T) {

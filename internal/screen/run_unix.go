@@ -40,6 +40,14 @@ func Run(ctx context.Context, m *watch.Model, look *Look, collect Collect) (err 
 		signals:  signals,
 		done:     make(chan struct{}),
 	}
+	if err := l.enter(); err != nil {
+		cancel()
+		terminal.close()
+		if errors.Is(err, errEnd) {
+			return nil
+		}
+		return fmt.Errorf("%w: %w", ErrNoScreen, err)
+	}
 	go l.collectAll(ctx, collect)
 	go l.read(ctx)
 	defer func() {

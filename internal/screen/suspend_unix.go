@@ -40,9 +40,36 @@ func (l *loop) takeSignal(s os.Signal) error {
 		l.terminal.resize()
 		return nil
 	default: // it goes on, after something that can't be caught has stopped it
+		if err := l.awaitForeground(); err != nil {
+			return err
+		}
 		l.terminal.release()
 		return l.terminal.take()
 	}
+}
+
+// enter takes the terminal over as soon as it is for this process. In the background
+// it would find the settings that the shell has for its own line, and leave them to
+// whatever comes next.
+func (l *loop) enter() error {
+	if err := l.awaitForeground(); err != nil {
+		return err
+	}
+	return l.terminal.take()
+}
+
+// awaitForeground stops the process until it is in the foreground, as the kernel stops
+// one that writes to a terminal's settings from the background.
+func (l *loop) awaitForeground() error {
+	for !l.terminal.isForeground() && !signal.Ignored(syscall.SIGTTOU) && !isOrphaned() {
+		if err := syscall.Kill(0, syscall.SIGTTOU); err != nil {
+			return nil
+		}
+		if err := l.awaitContinue(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // suspend gives the terminal back, stops the process, and takes the terminal over
@@ -64,7 +91,7 @@ func (l *loop) suspend(group bool) error {
 			return err
 		}
 	}
-	return l.terminal.take()
+	return l.enter()
 }
 
 // isOrphaned tells whether there is no shell that could let the process group go on:

@@ -13,18 +13,19 @@ import (
 
 // A terminal is the one of the process, in full screen.
 type terminal struct {
-	file   *os.File
-	saved  *term.State // as it was found
-	grid   *Grid       // what is drawn
-	shown  *Grid       // what was written
-	all    bool        // what it shows is unknown
-	frames chan []byte // to be written
-	wrote  chan error  // sent after each of them
-	busy   bool        // one is being written
-	buffer []byte
+	file    *os.File
+	saved   *term.State // as it was found; nil if it isn't taken over
+	grid    *Grid       // what is drawn
+	shown   *Grid       // what was written
+	entered bool        // the screen is ours
+	all     bool        // what it shows is unknown
+	frames  chan []byte // to be written
+	wrote   chan error  // sent after each of them
+	busy    bool        // one is being written
+	buffer  []byte
 }
 
-// openTerminal takes the terminal over, which must be that of stdout.
+// openTerminal opens the terminal, which must be that of stdout.
 func openTerminal() (*terminal, error) {
 	switch os.Getenv("TERM") {
 	case "":
@@ -41,12 +42,7 @@ func openTerminal() (*terminal, error) {
 	}
 	t := &terminal{file: file, frames: make(chan []byte), wrote: make(chan error, 1)}
 	t.resize()
-	if t.saved, err = t.makeRaw(); err != nil {
-		file.Close()
-		return nil, err
-	}
 	go t.writeFrames()
-	t.write([]byte(enterScreen))
 	return t, nil
 }
 
@@ -63,12 +59,15 @@ func (t *terminal) control(f func(fd int) error) error {
 	return failed
 }
 
-func (t *terminal) makeRaw() (before *term.State, err error) {
-	err = t.control(func(fd int) (err error) {
-		before, err = term.MakeRaw(fd)
+// isForeground tells whether the terminal is for this process now, rather than for a
+// shell that has started it in the background.
+func (t *terminal) isForeground() bool {
+	group := 0
+	err := t.control(func(fd int) (err error) {
+		group, err = unix.IoctlGetInt(fd, unix.TIOCGPGRP)
 		return err
 	})
-	return before, err
+	return err != nil || group == unix.Getpgrp()
 }
 
 // resize asks how large the terminal is.
@@ -107,13 +106,18 @@ func (t *terminal) write(text []byte) {
 
 // show writes what has changed in the grid. It must not be busy.
 func (t *terminal) show() {
-	t.buffer = t.buffer[:0]
-	if t.all {
-		t.all = false
-		t.shown.Clear()
-		t.buffer = append(t.buffer, clearScreen+hideCursor...)
+	before := ""
+	switch {
+	case !t.entered:
+		before = enterScreen
+	case t.all:
+		before = hideCursor + clearScreen
 	}
-	t.buffer = t.grid.appendChanges(t.buffer, t.shown)
+	if before != "" {
+		t.shown.Clear()
+	}
+	t.entered, t.all = true, false
+	t.buffer = t.grid.appendChanges(t.buffer[:0], t.shown, before)
 	t.shown.copyFrom(t.grid)
 	if len(t.buffer) > 0 {
 		t.write(t.buffer)
@@ -140,24 +144,29 @@ func (t *terminal) settle() bool {
 
 // release gives the terminal back as it was found.
 func (t *terminal) release() {
-	if t.settle() {
+	if t.settle() && t.entered {
+		t.entered = false
 		t.write([]byte(leaveScreen))
 		t.settle()
 	}
-	// Without waiting for what is still to be written.
-	_ = t.control(func(fd int) error { return term.Restore(fd, t.saved) })
+	if t.saved != nil {
+		// Without waiting for what is still to be written.
+		_ = t.control(func(fd int) error { return term.Restore(fd, t.saved) })
+	}
 }
 
-// take takes the terminal over again.
-func (t *terminal) take() (err error) {
-	if t.saved, err = t.makeRaw(); err != nil {
-		return err
-	}
-	if t.settle() {
-		t.write([]byte(enterScreen))
-	}
+// take takes the terminal over, or takes it over again: the next frame enters the
+// screen. It must be in the foreground, as what is found is what release puts back.
+func (t *terminal) take() error {
+	t.entered = false
 	t.resize()
-	return nil
+	return t.control(func(fd int) error {
+		saved, err := term.MakeRaw(fd)
+		if err == nil {
+			t.saved = saved
+		}
+		return err
+	})
 }
 
 // close gives the terminal back for good.
