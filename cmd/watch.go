@@ -17,6 +17,7 @@ import (
 	"github.com/statvent/statvent/internal/config"
 	"github.com/statvent/statvent/internal/feed"
 	"github.com/statvent/statvent/internal/glob"
+	"github.com/statvent/statvent/internal/host"
 	"github.com/statvent/statvent/internal/output"
 	"github.com/statvent/statvent/internal/screen"
 	"github.com/statvent/statvent/internal/watch"
@@ -221,6 +222,8 @@ func (a *app) watchScreen(ctx context.Context, from feed.Feed, opts *watchOption
 			return nil, errors.New("standard input has ended")
 		case err != nil:
 			return nil, a.explainFeed(err, opts)
+		case update.Nobody && update.LeftOut == 0 && !opts.isRemote():
+			update.Advice = host.Advice(a.config.PipeDir)
 		}
 		bound(update)
 		return update, nil

@@ -52,7 +52,11 @@ func (p *Pipes) Next(ctx context.Context, _ bool) (*watch.Update, error) {
 		EachSource: true,
 		Partial:    len(result.Errors) > 0,
 		Nobody:     result.Read == 0 && len(result.Errors) == 0,
+		PassedOver: len(collection.PassedOver),
 		Report:     func() *host.Report { return host.Describe(collection, result.Total) },
+	}
+	for _, others := range collection.LeftOut {
+		update.LeftOut += others.Sources
 	}
 	for _, err := range result.Errors {
 		update.Problems = append(update.Problems, err.Error())

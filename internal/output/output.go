@@ -97,8 +97,8 @@ func (s *Streams) Hint(text string) {
 // Error writes the error that ended the command, and its hint if it has one.
 func (s *Streams) Error(err error) {
 	fmt.Fprintln(s.Err, paint(s.errColor, "statvent:", color.FgRed), Escape(err.Error()))
-	if hinted := new(hintedError); errors.As(err, &hinted) {
-		s.Hint(hinted.hint)
+	if hint := HintOf(err); hint != "" {
+		s.Hint(hint)
 	}
 }
 
@@ -112,6 +112,14 @@ func IsClosed(err error) bool {
 
 // WithHint adds to an error what its reader can do about it.
 func WithHint(err error, hint string) error { return &hintedError{err, hint} }
+
+// HintOf returns the hint of an error, "" if it has none.
+func HintOf(err error) string {
+	if hinted := new(hintedError); errors.As(err, &hinted) {
+		return hinted.hint
+	}
+	return ""
+}
 
 type hintedError struct {
 	error

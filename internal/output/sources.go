@@ -62,7 +62,7 @@ func reportTable(w io.Writer, colored bool, r *host.Report) error {
 			{orDash(s.ValuesAge != nil, strconv.Itoa(s.Stats)), 0},
 			{string(s.State), stateColors[s.State]},
 			{orDash(s.Command != "", shorten(Escape(s.Command), 40)), 0},
-			{note(s), color.FgYellow},
+			{Note(&s), color.FgYellow},
 		})
 	}
 	if len(rows) > 0 {
@@ -102,7 +102,8 @@ func reportPlain(w io.Writer, _ bool, r *host.Report) error {
 	return nil
 }
 
-func note(s host.Source) string {
+// Note says what else there is to say of a source: why it doesn't answer, or what is odd.
+func Note(s *host.Source) string {
 	switch {
 	case s.Error != "":
 		return Escape(s.Error)

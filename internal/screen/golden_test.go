@@ -3,6 +3,7 @@ package screen
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/statvent/statvent/internal/host"
+	"github.com/statvent/statvent/internal/output"
 	"github.com/statvent/statvent/internal/watch"
 	"github.com/statvent/statvent/pkg/format"
 	"github.com/statvent/statvent/pkg/pipes"
@@ -209,10 +211,50 @@ func TestScreenBeforeAnything(t *testing.T) {
 
 func TestScreenWithoutStats(t *testing.T) {
 	m := watch.New(nil, time.Second)
-	m.Take(&watch.Update{Time: start, Total: &format.Snapshot{}, Nobody: true})
-	shows(t, "empty", m, plain, 80, 5)
-	m.Fail(errors.New("the pipes can't be read: permission denied"))
-	shows(t, "failed", m, colored, 80, 5)
+	m.Take(&watch.Update{Time: start, Total: &format.Snapshot{}, Nobody: true, Advice: []string{
+		"/tmp/stats-pipe does not exist: no program has published there yet",
+		"a program that has STATVENT_PIPE_DIR in its environment publishes there: use --pipe-dir, or the same variable",
+	}})
+	shows(t, "empty", m, plain, 80, 10)
+	shows(t, "empty-40x10", m, plain, 40, 10)
+	m.Fail(output.WithHint(errors.New("the pipes can't be read: permission denied"), "chmod 1777 /tmp/stats-pipe lets every user publish and read"))
+	shows(t, "failed", m, colored, 80, 10)
+	m = watched()
+	m.Fail(output.WithHint(errors.New("the pipes can't be read: permission denied"), "chmod 1777 /tmp/stats-pipe lets every user publish and read"))
+	shows(t, "failed-later", m, plain, 160, 8)
+}
+
+// The help leads on to all of itself, on any screen.
+func TestScreensOfHelp(t *testing.T) {
+	m := watched()
+	press(m, "?")
+	shows(t, "help-120x12", m, plain, 120, 12)
+	shows(t, "help-40x10", m, plain, 40, 10)
+	press(m, " ")
+	shows(t, "help-40x10-next", m, plain, 40, 10)
+	press(m, watch.Escape)
+	if m.Help {
+		t.Error("Esc doesn't end the help")
+	}
+	for width := 20; width <= 300; width += 30 {
+		for height := 3; height <= 30; height += 3 {
+			m := watched()
+			press(m, "?")
+			var read strings.Builder
+			for pages := 0; m.Help && pages < 500; pages++ {
+				g := NewGrid(width, height)
+				Draw(g, m, &plain)
+				read.WriteString(dump(g))
+				press(m, " ")
+			}
+			text := read.String()
+			for _, entry := range help {
+				if words := strings.Fields(entry[1]); !strings.Contains(text, entry[0]) || len(words) > 0 && !strings.Contains(text, words[len(words)-1]) {
+					t.Errorf("%dx%d: the help doesn't say %q", width, height, entry)
+				}
+			}
+		}
+	}
 }
 
 func TestScreensOfKeys(t *testing.T) {
@@ -236,6 +278,89 @@ func TestScreensOfKeys(t *testing.T) {
 	after("sources-by-state", watch.Tab, "7")
 	after("by-source", "/shop.requests", watch.Enter, watch.Enter)
 	after("source-stats", watch.Tab, watch.End, watch.Enter)
+}
+
+// Of a distribution, the columns have its main value and how often it is recorded.
+func TestScreensOfADistribution(t *testing.T) {
+	m := watched()
+	press(m, "/latency", watch.Enter)
+	shows(t, "distribution-80x24", m, colored, 80, 24)
+	shows(t, "distribution-40x20", m, plain, 40, 20)
+	shows(t, "distribution-40x10", m, ascii, 40, 10)
+	shows(t, "distribution-160x12", m, plain, 160, 12)
+}
+
+// What is sorted by is said at the column, or in the title where that isn't shown.
+func TestTheScreenAlwaysSaysWhatItIsSortedBy(t *testing.T) {
+	for _, keys := range [][]any{{}, {watch.Tab}, {"/requests", watch.Enter, watch.Enter}, {"t"}} {
+		for column := range 7 {
+			m := watched()
+			press(m, keys...)
+			press(m, string(rune('1'+column)))
+			for width := 20; width <= 300; width += 1 + width/16 {
+				g := NewGrid(width, 10)
+				Draw(g, m, &plain)
+				text := dump(g)
+				if signs := strings.Count(text, "▲") + strings.Count(text, "▼"); signs != 1 {
+					t.Fatalf("%v %d: %d columns have %d signs:\n%s", keys, column, width, signs, text)
+				}
+			}
+		}
+	}
+}
+
+// A row that isn't there any more is nowhere as if it were.
+func TestSourcesThatAreGoneAreNotAlive(t *testing.T) {
+	m := watched()
+	press(m, watch.Tab)
+	for _, row := range m.Page().List {
+		row.Here = false
+	}
+	shows(t, "gone", m, colored, 80, 10)
+}
+
+func remarked(problems int) *watch.Model {
+	m := watch.New(nil, time.Second)
+	sources := sourcesAt(1)
+	u := &watch.Update{Time: start, Total: &format.Snapshot{}, Sources: sources, PassedOver: 2, LeftOut: 4}
+	for i := range problems {
+		u.Problems = append(u.Problems, fmt.Sprintf("stat%d is a counter here and a gauge there", i))
+	}
+	u.Report = func() *host.Report {
+		return &host.Report{
+			Sources: []host.Source{
+				{Name: "backup", State: pipes.Live, User: "ada", Emitted: &host.Emitted{Stats: 1, NewestAge: 60, OldestAge: 60}},
+				{Name: "retained-0", State: pipes.Retained, User: "ada"},
+				{Name: "web", PID: 3435, State: pipes.Live, User: "ada", Command: "/usr/bin/web --listen 80", Skipped: 3},
+				{Name: "mute", PID: 12, State: pipes.Unresponsive, User: "ada", Command: "/usr/bin/mute", Error: "no answer within 500ms"},
+				{Name: "old", State: pipes.Stale, Error: "its process is gone"},
+			},
+			PassedOver: []host.PassedOver{{Name: "a.stats", Why: "it is a file, not a named pipe"}, {Name: "b\x1b.stats", Why: "it is a link"}},
+			LeftOut:    []host.LeftOut{{User: "root", Sources: 4}},
+		}
+	}
+	m.Take(u)
+	press(m, watch.Tab)
+	return m
+}
+
+// What list says of sources, and beside them, the page of sources says too.
+func TestScreensOfSourcesSayAll(t *testing.T) {
+	m := remarked(1)
+	press(m, watch.Down, watch.Down)
+	shows(t, "remarks-80x24", m, colored, 80, 24)
+	shows(t, "remarks-160x24", m, plain, 160, 24)
+	shows(t, "remarks-60x16", m, plain, 60, 16)
+	m = remarked(317)
+	shows(t, "remarks-many", m, plain, 80, 20)
+	press(m, watch.Tab)
+	shows(t, "remarks-stats", m, plain, 120, 8)
+	empty := *m.Latest()
+	empty.Sources, empty.Problems, empty.Nobody = nil, nil, true
+	m.Take(&empty)
+	shows(t, "left-out", m, plain, 80, 8)
+	press(m, watch.Tab)
+	shows(t, "left-out-sources", m, plain, 80, 12)
 }
 
 func TestScreensOfSourcesInLittleRoom(t *testing.T) {

@@ -1,5 +1,7 @@
 package screen
 
+import "fmt"
+
 // help is a line for each key.
 var help = [][2]string{
 	{"up down j k", "move; PgUp PgDn Home End as well"},
@@ -17,28 +19,72 @@ var help = [][2]string{
 	{"+ -", "the interval"},
 	{"Ctrl-Z", "to the shell; fg comes back"},
 	{"q", "quit; Ctrl-C as well"},
+	{"", ""},
+	{"AVERAGE", "a second, over the session; of a gauge its mean"},
+	{"reset", "a counter fell, which is never a negative rate"},
+	{"gone", "nobody has it any more"},
 }
 
-// drawHelp lists the keys.
+// drawHelp lists the keys, side by side where it is wide, and on several pages where it
+// is small.
 func (d *drawing) drawHelp() {
-	keys := 13
-	if d.grid.Width < 40 {
-		keys = 8
+	const above, below, keys = 1, 1, 14
+	rows := max(1, d.grid.Height-above-below)
+	columns := 1
+	if d.grid.Width >= 110 {
+		columns = 2
 	}
-	for i, line := range help {
-		if i+1 >= d.grid.Height-1 {
-			break
+	width := d.grid.Width/columns - 1
+	lines := d.helpLines(keys, width)
+	onPage := rows * columns
+	if len(lines) > onPage {
+		onPage = max(1, rows-1) * columns // the last line says that there are more
+	}
+	pages := (len(lines) + onPage - 1) / onPage
+	d.model.SetHelpPages(pages)
+	lines = lines[d.model.HelpPage*onPage:]
+	lines = lines[:min(len(lines), onPage)]
+	perColumn := onPage / columns
+	if pages == 1 {
+		perColumn = (len(lines) + columns - 1) / columns
+	}
+	for i, line := range lines {
+		x, y := 1+i/perColumn*(width+1), above+i%perColumn
+		d.put(x, y, width, line[0], d.bold)
+		if line[1] != "" {
+			d.put(x+width-d.helpWidth(keys, width), y, width, line[1], 0)
 		}
-		d.put(1, i+1, keys-2, line[0], d.bold)
-		d.put(keys, i+1, d.grid.Width-keys, line[1], 0)
 	}
-	notes := []string{
-		"AVERAGE is over the session: a second, of a gauge its mean.",
-		"reset: a counter fell. gone: nobody has it any more.",
+	if pages > 1 && rows > 1 {
+		more := fmt.Sprintf("%d of %d; any key goes on", d.model.HelpPage+1, pages)
+		d.put(1, above+rows-1, d.grid.Width-1, d.cutEnd(more, d.grid.Width-1), d.dim)
 	}
-	for i, note := range notes {
-		if y := len(help) + 2 + i; y < d.grid.Height-1 {
-			d.put(1, y, d.grid.Width-1, note, d.dim)
+}
+
+// helpLines returns what is on the left and on the right of each line. Where there is
+// little room for both, one stands below the other.
+func (d *drawing) helpLines(keys, width int) (lines [][2]string) {
+	for _, entry := range help {
+		text := d.wrap(entry[1], d.helpWidth(keys, width))
+		if d.helpWidth(keys, width) == width-keys {
+			lines = append(lines, [2]string{entry[0], text[0]})
+			text = text[1:]
+		} else {
+			lines = append(lines, [2]string{entry[0]})
+		}
+		for _, line := range text {
+			if line != "" {
+				lines = append(lines, [2]string{"", line})
+			}
 		}
 	}
+	return lines
+}
+
+// helpWidth returns how many columns there are for what a key does.
+func (d *drawing) helpWidth(keys, width int) int {
+	if width < 35 {
+		return max(1, width-2)
+	}
+	return width - keys
 }

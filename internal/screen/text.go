@@ -82,7 +82,7 @@ func (p *painter) cut(text string, columns int) string {
 	if !p.utf8 {
 		head, tail = onlyASCII(head), onlyASCII(tail)
 	}
-	dots := p.symbol("…", "..")
+	dots := p.more()
 	room := columns - p.widthOf(dots)
 	if room <= 0 {
 		return p.first(head, columns)
@@ -129,8 +129,7 @@ func (p *painter) cutEnd(text string, columns int) string {
 	if !p.utf8 {
 		text = onlyASCII(text)
 	}
-	dots := p.symbol("…", "..")
-	return p.first(p.first(text, columns-p.widthOf(dots))+dots, columns)
+	return p.first(p.first(text, columns-p.widthOf(p.more()))+p.more(), columns)
 }
 
 // first returns as much of the beginning as fits.
@@ -158,6 +157,9 @@ func (p *painter) last(text string, columns int) string {
 	}
 	return text
 }
+
+// more is the sign that something is left out.
+func (p *painter) more() string { return p.symbol("…", "..") }
 
 // symbol returns the one that the terminal can show.
 func (p *painter) symbol(unicode, ascii string) string {

@@ -39,8 +39,8 @@ var intervals = []time.Duration{
 func (m *Model) Press(key Key) (quit bool) {
 	switch {
 	case m.Help:
-		m.Help = false
-		return key == 'q'
+		m.readHelp(key)
+		return key == 'q' || key == 'Q'
 	case m.Editing:
 		m.edit(key)
 		return false
@@ -52,7 +52,7 @@ func (m *Model) Press(key Key) (quit bool) {
 	case 'q', 'Q':
 		return true
 	case '?':
-		m.Help = true
+		m.Help, m.HelpPage = true, 0
 	case '/':
 		m.Editing = true
 	case Escape, Backspace:
@@ -90,6 +90,18 @@ func (m *Model) Press(key Key) (quit bool) {
 		}
 	}
 	return false
+}
+
+// readHelp goes on to the next page of the help. Behind the last it ends, and with Esc.
+func (m *Model) readHelp(key Key) {
+	m.HelpPage++
+	m.Help = key != Escape && m.HelpPage < m.helpPages
+}
+
+// SetHelpPages says how many pages the help has on this screen.
+func (m *Model) SetHelpPages(n int) {
+	m.helpPages = n
+	m.HelpPage = max(0, min(m.HelpPage, n-1))
 }
 
 // pin pins the row at the cursor, or no longer.

@@ -28,6 +28,10 @@ type Update struct {
 	Problems []string // what is missing from it, or odd
 	Partial  bool     // something is missing
 	Nobody   bool     // there is nobody, rather than somebody without stats
+	Advice   []string // where there is nobody: what may be the reason
+
+	PassedOver int // entries of the directory that are no sources
+	LeftOut    int // sources of others than those who are wanted
 
 	// EachSource says that the sources have their snapshots, as far as there are any.
 	EachSource bool
@@ -36,7 +40,8 @@ type Update struct {
 	Others bool
 
 	// Report describes the sources, in their order. It is called only for what is
-	// on the screen.
+	// on the screen. As long as it returns nil, they are described by what is known
+	// without it; see Model.Describe.
 	Report func() *host.Report
 }
 
@@ -52,8 +57,10 @@ type Model struct {
 	Interval time.Duration
 	Paused   bool
 	Help     bool
+	HelpPage int    // that is shown, from 0
 	Editing  bool   // the filter
 	Failure  string // why the last collection failed; empty if it didn't
+	Hint     string // what to do about that
 
 	match    func(name string) bool
 	matched  map[string]bool // what match said, by kind and name
@@ -66,6 +73,8 @@ type Model struct {
 	atSource bool    // sources is the lowest page, not stats
 	rows     int     // that the screen has room for
 	step     bool
+
+	helpPages int // that the help has
 }
 
 // New returns a model of the stats whose names match, or of all if match is nil.
@@ -118,7 +127,7 @@ const rememberedSize = 10_000
 
 // Take takes in a collection.
 func (m *Model) Take(u *Update) {
-	m.Failure = ""
+	m.Failure, m.Hint = "", ""
 	m.previous = nil
 	if m.latest != nil && m.latest.size() <= rememberedSize {
 		m.previous = m.latest
@@ -134,7 +143,7 @@ func (m *Model) Take(u *Update) {
 }
 
 // Fail notes that a collection failed. What is shown is older from then on.
-func (m *Model) Fail(err error) { m.Failure = err.Error() }
+func (m *Model) Fail(err error) { m.Failure, m.Hint = err.Error(), output.HintOf(err) }
 
 // SetRows says how many rows the screen has room for.
 func (m *Model) SetRows(n int) { m.rows = max(1, n) }
@@ -200,14 +209,30 @@ func (m *Model) matches(stat *format.Stat) bool {
 // identity tells a source from all others.
 func identity(s *pipes.Source) string { return string(s.Kind) + " " + s.Name + " " + s.ID }
 
+// Report describes what was collected last, nil as long as nobody has.
+func (m *Model) Report() *host.Report {
+	if m.report == nil && m.latest != nil && m.latest.Report != nil {
+		m.report = m.latest.Report()
+	}
+	return m.report
+}
+
+// Describe describes the sources on the page anew, as what was collected last has a
+// report by now.
+func (m *Model) Describe() {
+	switch page := m.page(); page.Kind {
+	case Sources:
+		page.describe(m.sourcesOf(m.latest))
+	case StatSources:
+		page.describe(m.sharesOf(m.latest, page.stat))
+	}
+}
+
 // about describes a source of an update.
 func (m *Model) about(u *Update, i int) *host.Source {
-	if u == m.latest && u.Report != nil {
-		if m.report == nil {
-			m.report = u.Report()
-		}
-		if i < len(m.report.Sources) {
-			return &m.report.Sources[i]
+	if u == m.latest {
+		if report := m.Report(); report != nil && i < len(report.Sources) {
+			return &report.Sources[i]
 		}
 	}
 	s := &u.Sources[i]

@@ -51,8 +51,6 @@ type Page struct {
 	List    []*Row
 	Pinned  int // rows at the head of List
 	Top     int // rows scrolled past, below the pinned ones
-	// NameWidth is how many characters the longest of the names has.
-	NameWidth int
 
 	table    table
 	items    []item
@@ -63,6 +61,7 @@ type Page struct {
 	outdated bool   // List may lack rows, or have some too many
 	unsorted bool   // by what the rows are by now, as somebody wants it at once
 	sorted   time.Time
+	names    int // the width of the names in List; 0 if it isn't known
 }
 
 // Columns returns those that the page has.
@@ -81,6 +80,23 @@ func (p *Page) Trace(to []float64, r *Row, n int, totals bool) []float64 {
 		return p.table.rates(to, r, n)
 	}
 	return p.table.values(to, r, n)
+}
+
+// NameWidth returns how many columns the widest of the names takes that are listed, with
+// what stands behind it.
+func (p *Page) NameWidth(widthOf func(text string) int) int {
+	if p.names == 0 {
+		for _, row := range p.List {
+			p.names = max(p.names, row.nameWidth(widthOf))
+		}
+	}
+	return p.names
+}
+
+// describe completes the rows of items, which may be sorted by that.
+func (p *Page) describe(items []item) {
+	p.table.describe(items)
+	p.outdated, p.unsorted = true, true
 }
 
 // Cursor returns the index of the row that keys act on, -1 if there is none.
@@ -149,9 +165,8 @@ func (p *Page) arrange(sort bool, view *View) {
 	words := strings.Fields(strings.ToLower(p.Filter))
 	var pinned, rest []*Row
 	rest = p.List[:0]
-	p.NameWidth = 0
+	p.names = 0
 	for _, row := range p.table.rows {
-		p.NameWidth = max(p.NameWidth, row.nameWidth())
 		if !p.lists(row, words, view) {
 			row.listed = false
 			continue

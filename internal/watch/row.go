@@ -4,7 +4,6 @@ import (
 	"math"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/statvent/statvent/internal/host"
 	"github.com/statvent/statvent/internal/output"
@@ -250,17 +249,20 @@ func (r *Row) AverageText() string {
 	}
 }
 
-// nameWidth returns how many characters its name has, with the main label and the note.
-func (r *Row) nameWidth() int {
-	n := utf8.RuneCountInString(r.Name)
+// nameWidth returns how many columns its name takes, with the main label and the note.
+func (r *Row) nameWidth(widthOf func(text string) int) int {
+	n := widthOf(r.Name)
 	if r.dist {
-		n += 1 + utf8.RuneCountInString(r.main)
+		n += 1 + widthOf(r.MainLabel())
 	}
 	if r.Note != "" {
-		n += 1 + utf8.RuneCountInString(r.Note)
+		n += 1 + widthOf(r.Note)
 	}
 	return n
 }
+
+// SumText shows the sum of what a distribution has recorded.
+func (r *Row) SumText() string { return FormatValue(r.sum, r.Float) }
 
 // LabelText shows one of a distribution's labels.
 func (r *Row) LabelText(i int) string {

@@ -99,6 +99,19 @@ func (t *table) miss(merged []*Row, row *Row) []*Row {
 	return append(merged, row)
 }
 
+// describe completes the rows of items that are there, and says nothing new of them.
+func (t *table) describe(items []item) {
+	rows := t.rows
+	for i := range items {
+		for len(rows) > 0 && items[i].compare(rows[0]) > 0 {
+			rows = rows[1:]
+		}
+		if len(rows) > 0 && items[i].compare(rows[0]) == 0 {
+			items[i].row(rows[0])
+		}
+	}
+}
+
 // keep drops the rows that aren't wanted any more.
 func (t *table) keep(wanted func(*Row) bool) {
 	t.rows = slices.DeleteFunc(t.rows, func(r *Row) bool { return !wanted(r) })
