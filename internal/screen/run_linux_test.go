@@ -29,7 +29,9 @@ const (
 	asFlood        = "flood"         // changes much, as often as it can
 	asSeldom       = "seldom"        // collects once an hour
 	asPanicCollect = "panic-collect" // in the second collection
-	asPanicDraw    = "panic-draw"    // as soon as sources are shown
+	asPanicReport  = "panic-report"  // as soon as sources are shown
+	asPanicDraw    = "panic-draw"    // with the second collection
+	asSlowReport   = "slow-report"   // takes for ever to describe sources
 )
 
 func TestMain(m *testing.M) {
@@ -41,7 +43,12 @@ func TestMain(m *testing.M) {
 	if mode == asSeldom {
 		interval = time.Hour
 	}
-	model := watch.New(nil, interval)
+	model := watch.New(func(name string) bool {
+		if name == "panic" {
+			panic("of a drawing")
+		}
+		return true
+	}, interval)
 	n := 0
 	err := Run(context.Background(), model, &Look{UTF8: true, Colors: true, Where: "here"}, func(context.Context, bool) (*watch.Update, error) {
 		n++
@@ -56,12 +63,22 @@ func TestMain(m *testing.M) {
 			}
 			total.Stats = append(total.Stats, format.Stat{Name: name, Kind: format.Counter, Value: format.Int(int64(n * i))})
 		}
+		if n == 2 && mode == asPanicDraw {
+			total.Stats = append(total.Stats, format.Stat{Name: "panic"})
+		}
 		sources := sourcesAt(n % 5)
 		return &watch.Update{Time: time.Now(), Total: total, Sources: sources, Report: func() *host.Report {
-			if mode == asPanicDraw {
-				panic("of a drawing")
+			switch mode {
+			case asPanicReport:
+				panic("of a report")
+			case asSlowReport:
+				select {}
 			}
-			return nil
+			report := &host.Report{}
+			for _, s := range sources {
+				report.Sources = append(report.Sources, host.Source{Name: s.Name, State: s.State, User: "somebody"})
+			}
+			return report
 		}}, nil
 	})
 	if err != nil {
@@ -287,7 +304,30 @@ func TestTheTerminalIsGivenBackAfterAPanic(t *testing.T) {
 		})
 	}
 	panics(asPanicCollect, "", "of a collection")
-	panics(asPanicDraw, "\t", "of a drawing")
+	panics(asPanicReport, "\t", "of a report")
+	panics(asPanicDraw, "", "of a drawing")
+}
+
+// Users and processes are looked up beside the screen, which goes on meanwhile.
+func TestSourcesAreDescribedBesideTheScreen(t *testing.T) {
+	t.Parallel()
+	f := startScreen(t, asShow, true)
+	f.waits(enterScreen, "stat19")
+	f.types(" \t") // also while nothing is collected
+	f.waits("PAUSED", "unresponsive", "somebody")
+	f.types("q")
+	f.isLeft()
+	f.ends(0)
+
+	f = startScreen(t, asSlowReport, true)
+	f.waits(enterScreen, "stat19")
+	f.types("\t")
+	f.waits("unresponsive")
+	f.types("?\x0c")
+	f.waits(clearScreen, "clears")
+	f.types("q")
+	f.isLeft()
+	f.ends(0)
 }
 
 // A terminal that takes no more text holds up neither keys nor signals.

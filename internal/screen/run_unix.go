@@ -33,12 +33,13 @@ func Run(ctx context.Context, m *watch.Model, look *Look, collect Collect) (err 
 		terminal: terminal,
 		model:    m,
 		look:     look,
-		wanted:   make(chan bool, 1),
+		tasks:    make(chan task, 1),
 		results:  make(chan result),
 		typed:    make(chan []byte),
 		lost:     make(chan error, 1),
 		signals:  signals,
 		done:     make(chan struct{}),
+		report:   new(report),
 	}
 	if err := l.enter(); err != nil {
 		cancel()
@@ -48,16 +49,20 @@ func Run(ctx context.Context, m *watch.Model, look *Look, collect Collect) (err 
 		}
 		return fmt.Errorf("%w: %w", ErrNoScreen, err)
 	}
-	go l.collectAll(ctx, collect)
+	go l.work(ctx, collect)
 	go l.read(ctx)
 	defer func() {
 		if problem := recover(); problem != nil {
 			err = panicked(problem)
 		}
-		// The terminal first: a collection may take as long as its deadline.
+		// The terminal first: a collection may take a while to end, and whoever knows the
+		// names of users even longer.
 		terminal.close()
 		cancel()
-		<-l.done
+		select {
+		case <-l.done:
+		case <-time.After(patience):
+		}
 	}()
 	if err := l.run(ctx); !errors.Is(err, errEnd) {
 		return err
@@ -70,52 +75,22 @@ type loop struct {
 	terminal *terminal
 	model    *watch.Model
 	look     *Look
-	wanted   chan bool // a collection is, with the stats of each source or without
+	tasks    chan task
 	results  chan result
 	typed    chan []byte
 	lost     chan error // the terminal is
 	signals  chan os.Signal
 	done     chan struct{} // closed when nothing is collected any more
 
-	input      input
-	dirty      bool // the screen isn't what it should be
-	collecting bool
-	began      time.Time // the last collection
-}
-
-type result struct {
-	update *watch.Update
-	err    error
-	fatal  bool // nothing will be collected any more
+	input  input
+	dirty  bool      // the screen isn't what it should be
+	busy   bool      // with a task
+	began  time.Time // the last collection
+	report *report   // of the last collection
 }
 
 // errEnd ends the loop as it should.
 var errEnd = errors.New("asked to end")
-
-// collectAll makes a collection for each time that one is wanted.
-func (l *loop) collectAll(ctx context.Context, collect Collect) {
-	defer close(l.done)
-	send := func(r result) {
-		select {
-		case l.results <- r:
-		case <-ctx.Done():
-		}
-	}
-	defer func() {
-		if problem := recover(); problem != nil {
-			send(result{err: panicked(problem), fatal: true})
-		}
-	}()
-	for {
-		select {
-		case eachSource := <-l.wanted:
-			update, err := collect(ctx, eachSource)
-			send(result{update: update, err: err})
-		case <-ctx.Done():
-			return
-		}
-	}
-}
 
 // read reads what is typed.
 func (l *loop) read(ctx context.Context) {
@@ -164,7 +139,7 @@ func (l *loop) run(ctx context.Context) error {
 		case err := <-l.lost:
 			return fmt.Errorf("the terminal is gone: %w", err)
 		case <-next.C:
-			l.want()
+			l.collect()
 			continue
 		case r := <-l.results:
 			err = l.takeResult(r)
@@ -186,19 +161,6 @@ func (l *loop) run(ctx context.Context) error {
 	}
 }
 
-func (l *loop) takeResult(r result) error {
-	l.collecting = false
-	switch {
-	case r.fatal:
-		return r.err
-	case r.err != nil:
-		l.model.Fail(r.err)
-	default:
-		l.model.Take(r.update)
-	}
-	return nil
-}
-
 // press does what the keys say.
 func (l *loop) press(keys []watch.Key) error {
 	for _, key := range keys {
@@ -218,20 +180,13 @@ func (l *loop) press(keys []watch.Key) error {
 	return nil
 }
 
-// want asks for a collection, unless one is under way.
-func (l *loop) want() {
-	if l.collecting {
-		return
-	}
-	l.collecting, l.began = true, time.Now()
-	l.wanted <- l.model.WantsEachSource()
-}
-
 // schedule sets when the next collection begins: some time after the last one began,
-// or as soon as that is over.
+// or as soon as that is over. What is to be described comes first.
 func (l *loop) schedule(next *time.Timer) {
 	switch {
-	case l.collecting:
+	case l.busy:
+	case l.report.isMissing():
+		l.describe()
 	case l.model.TakeStep():
 		next.Reset(0)
 	case l.model.Paused:

@@ -124,8 +124,8 @@ func (t *terminal) show() {
 	}
 }
 
-// patience is how long a terminal may take to take a text. One that nobody reads from
-// takes none.
+// patience is how long a terminal may take to take a text, or anything else to end. One
+// that nobody reads from takes none.
 const patience = 2 * time.Second
 
 // settle waits until nothing is being written, and tells whether that is so.
