@@ -105,7 +105,8 @@ var ErrEmpty = errors.New("it is empty")
 // ReadText reads a text from anything but a FIFO: a snapshot in the plain
 // format, or one or several in the typed one. The error may be about the last of
 // them, and the others are whole.
-func ReadText(r io.Reader, limits Limits) ([]*format.Snapshot, error) {
+func ReadText(r io.Reader, limits Limits) (snapshots []*format.Snapshot, err error) {
+	defer recoverTo(&err)
 	limits = limits.withDefaults()
 	var text bytes.Buffer
 	if err := copyLimited(&text, r, limits); err != nil {
@@ -126,7 +127,7 @@ func ReadText(r io.Reader, limits Limits) ([]*format.Snapshot, error) {
 		return nil, err
 	}
 	docs, err := p.Documents()
-	snapshots := make([]*format.Snapshot, len(docs))
+	snapshots = make([]*format.Snapshot, len(docs))
 	for i, doc := range docs {
 		snapshots[i] = doc.Snapshot
 	}

@@ -111,10 +111,11 @@ const maxEmpty = 32
 
 func (r *reading) hadStats() bool { return r.last != nil && len(r.last.Stats) > 0 }
 
-func (r *reading) read() (*format.Document, error) {
+func (r *reading) read() (answer *format.Document, err error) {
+	defer recoverTo(&err)
 	empty := 0
 	for nap := napMin; ; nap = min(2*nap, napMax) {
-		answer, err := r.readOnce()
+		answer, err = r.readOnce()
 		if errors.Is(err, errEmptied) {
 			empty++
 			if empty >= maxEmpty && !r.hadStats() && r.format != typedText {
@@ -157,6 +158,14 @@ func (r *reading) nap(d time.Duration) bool {
 		return true
 	case <-r.stop:
 		return false
+	}
+}
+
+// recoverTo makes an error of a panic, deferred where the text of others is parsed: a
+// mistake there costs the source that brought it to light, and not the program.
+func recoverTo(err *error) {
+	if problem := recover(); problem != nil {
+		*err = fmt.Errorf("a mistake of whoever reads it: %v", problem)
 	}
 }
 
