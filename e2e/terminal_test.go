@@ -355,6 +355,28 @@ func TestWatchWithoutUTF8AndWithoutColour(t *testing.T) {
 	}
 }
 
+// Where there is nothing, or something in the way, it is said why, as by list.
+func TestWatchSaysWhatListSays(t *testing.T) {
+	t.Parallel()
+	dir := memoryDir(t)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	s := startTmux(t, pipes.DirVariable+"="+dir)
+	s.do("resize-window", "-x", "160", "-y", "24")
+	s.run(binary + " watch -n 0.2")
+	s.waits("no program publishes in "+dir, "hint: only some users can publish")
+	if err := os.WriteFile(filepath.Join(dir, "planted.stats"), []byte("x: 1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	startPublisher(t, dir, "app.requests=42")
+	s.waits("app.requests", "1 passed over", "!hint:")
+	s.keys("Tab")
+	s.waits("passed over: planted.stats: it is", "NOTE")
+	s.keys("q")
+	s.waits("shell>")
+}
+
 // A dumb terminal gets one table after the other, and no escape sequences.
 func TestWatchOnADumbTerminal(t *testing.T) {
 	t.Parallel()

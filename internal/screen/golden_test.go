@@ -280,6 +280,36 @@ func TestScreensOfKeys(t *testing.T) {
 	after("source-stats", watch.Tab, watch.End, watch.Enter)
 }
 
+// Names are measured as they are written, and only those that are listed.
+func TestNamesTakeTheColumnsThatTheyNeed(t *testing.T) {
+	m := watch.New(nil, time.Second)
+	long := "long." + strings.Repeat("x", 300)
+	m.Take(&watch.Update{Time: start, Total: &format.Snapshot{Stats: []format.Stat{{Name: long}, {Name: "日本語の名前です"}, {Name: "é"}}}})
+	line := func(look Look, width int, has string) string {
+		t.Helper()
+		g := NewGrid(width, 10)
+		Draw(g, m, &look)
+		for line := range strings.Lines(dump(g)) {
+			if strings.Contains(line, has) {
+				return line
+			}
+		}
+		t.Errorf("at %d, %q is nowhere in\n%s", width, has, dump(g))
+		return ""
+	}
+	column := func(line, title string) int { return strings.Index(strings.ReplaceAll(line, "▲", "^"), title) }
+	if heads := line(plain, 80, "TREND"); column(heads, "TREND") > 65 {
+		t.Errorf("one long name leaves no room: %s", heads)
+	}
+	press(m, "/名前")
+	line(plain, 80, " 日本語の名前です ")
+	line(ascii, 120, onlyASCII("日本語の名前です"))
+	press(m, watch.Escape, "/é")
+	if heads := line(plain, 80, "TREND"); column(heads, "VALUE") > 20 {
+		t.Errorf("names that aren't listed take room: %s", heads)
+	}
+}
+
 // Of a distribution, the columns have its main value and how often it is recorded.
 func TestScreensOfADistribution(t *testing.T) {
 	m := watched()

@@ -28,32 +28,26 @@ var help = [][2]string{
 // drawHelp lists the keys, side by side where it is wide, and on several pages where it
 // is small.
 func (d *drawing) drawHelp() {
-	const above, below, keys = 1, 1, 14
+	const above, below = 1, 1
 	rows := max(1, d.grid.Height-above-below)
 	columns := 1
 	if d.grid.Width >= 110 {
 		columns = 2
 	}
 	width := d.grid.Width/columns - 1
-	lines := d.helpLines(keys, width)
-	onPage := rows * columns
-	if len(lines) > onPage {
-		onPage = max(1, rows-1) * columns // the last line says that there are more
+	lines, indent := d.helpLines(width)
+	perColumn := min(rows, (len(lines)+columns-1)/columns)
+	if len(lines) > rows*columns {
+		perColumn = max(1, rows-1) // the last line says that there are more
 	}
+	onPage := perColumn * columns
 	pages := (len(lines) + onPage - 1) / onPage
 	d.model.SetHelpPages(pages)
 	lines = lines[d.model.HelpPage*onPage:]
-	lines = lines[:min(len(lines), onPage)]
-	perColumn := onPage / columns
-	if pages == 1 {
-		perColumn = (len(lines) + columns - 1) / columns
-	}
-	for i, line := range lines {
+	for i, line := range lines[:min(len(lines), onPage)] {
 		x, y := 1+i/perColumn*(width+1), above+i%perColumn
 		d.put(x, y, width, line[0], d.bold)
-		if line[1] != "" {
-			d.put(x+width-d.helpWidth(keys, width), y, width, line[1], 0)
-		}
+		d.put(x+indent, y, width-indent, line[1], 0)
 	}
 	if pages > 1 && rows > 1 {
 		more := fmt.Sprintf("%d of %d; any key goes on", d.model.HelpPage+1, pages)
@@ -61,30 +55,24 @@ func (d *drawing) drawHelp() {
 	}
 }
 
-// helpLines returns what is on the left and on the right of each line. Where there is
-// little room for both, one stands below the other.
-func (d *drawing) helpLines(keys, width int) (lines [][2]string) {
+// helpLines returns what is on the left and on the right of each line, and where the
+// right begins. Where there is little room for both, one stands below the other.
+func (d *drawing) helpLines(width int) (lines [][2]string, indent int) {
+	const keys, little = 14, 35
+	indent = keys
+	if width < little {
+		indent = 2
+	}
 	for _, entry := range help {
-		text := d.wrap(entry[1], d.helpWidth(keys, width))
-		if d.helpWidth(keys, width) == width-keys {
-			lines = append(lines, [2]string{entry[0], text[0]})
-			text = text[1:]
-		} else {
+		text := d.wrap(entry[1], max(1, width-indent))
+		if width < little && entry[0] != "" {
 			lines = append(lines, [2]string{entry[0]})
+			entry[0] = ""
 		}
 		for _, line := range text {
-			if line != "" {
-				lines = append(lines, [2]string{"", line})
-			}
+			lines = append(lines, [2]string{entry[0], line})
+			entry[0] = ""
 		}
 	}
-	return lines
-}
-
-// helpWidth returns how many columns there are for what a key does.
-func (d *drawing) helpWidth(keys, width int) int {
-	if width < 35 {
-		return max(1, width-2)
-	}
-	return width - keys
+	return lines, indent
 }
