@@ -73,7 +73,7 @@ func (d *drawing) drawText(y int, text string, style Style) int {
 func (p *painter) wrap(text string, columns int) []string {
 	var lines []string
 	line := ""
-	for _, word := range strings.Fields(text) {
+	for word := range strings.FieldsSeq(text) {
 		switch {
 		case line == "":
 			line = word

@@ -100,7 +100,7 @@ func (d *drawing) drawStat(l *statLayout, y int, row *watch.Row, current bool) {
 			signs = levels
 		}
 		base := row.Kind == format.Counter && !d.model.Totals
-		d.put(l.trend.x, y, l.trend.width, spark(d.trace, base, signs), style(d.styles.trend))
+		d.put(l.trend.x, y, l.trend.width, spark(d.trace, base, signs), style(d.trend))
 	}
 }
 

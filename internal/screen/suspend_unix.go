@@ -62,9 +62,7 @@ func (l *loop) enter() error {
 // one that writes to a terminal's settings from the background.
 func (l *loop) awaitForeground() error {
 	for !l.terminal.isForeground() && !signal.Ignored(syscall.SIGTTOU) && !isOrphaned() {
-		if err := syscall.Kill(0, syscall.SIGTTOU); err != nil {
-			return nil
-		}
+		_ = syscall.Kill(0, syscall.SIGTTOU)
 		if err := l.awaitContinue(); err != nil {
 			return err
 		}
