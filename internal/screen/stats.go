@@ -14,8 +14,8 @@ type statLayout struct {
 	name, value, rate, average, labels, trend column
 }
 
-// layOutStats gives the names what they need, if need be half of what the numbers leave
-// and a little more; trends have the rest.
+// layOutStats gives the names what they need, if need be three quarters of what the
+// numbers leave; trends have the rest.
 func (d *drawing) layOutStats() (l statLayout, columns []column) {
 	width := d.grid.Width
 	l.value = column{by: watch.ByValue, width: 12, right: true}
@@ -38,7 +38,7 @@ func (d *drawing) layOutStats() (l statLayout, columns []column) {
 	}
 	l.name = column{by: watch.ByName, width: room}
 	if width >= 76 {
-		least := min(watch.Slots, room*2/5)
+		least := min(watch.Slots, max(8, room/4))
 		l.name.width = min(room-gap-least, max(d.page.NameWidth(d.widthOf), len("SOURCE")+1))
 		l.trend = column{by: trend, width: min(watch.Slots, room-gap-l.name.width)}
 	}
