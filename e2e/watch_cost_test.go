@@ -59,7 +59,7 @@ type costing struct {
 	dir   string
 	pid   string
 	least float64 // of a core, at ten collections a second
-	quiet int     // turns in which it hardly ever waited for a processor
+	quiet int     // turns in which it ran much longer than it waited for a processor
 }
 
 // startCosting starts a watch, which pauses as soon as it shows a text.
@@ -93,7 +93,7 @@ func (c *costing) measure() {
 		return
 	}
 	c.least = min(c.least, ran.Seconds()/collections*aSecond)
-	if waited < ran/5 {
+	if waited < ran/2 {
 		c.quiet++
 	}
 }
