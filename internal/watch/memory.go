@@ -8,14 +8,14 @@ import (
 )
 
 // BoundMemory keeps the process small: of what collections leave behind, no more
-// waits to be collected than makes 44 MiB, or more where an update is larger than one
+// waits to be collected than makes 51 MiB, or more where an update is larger than one
 // of 10,000 stats (or two, of the size that is remembered). The program's text and its
 // stacks come to that. A GOMEMLIMIT of somebody's stays in force.
 func BoundMemory() (bound func(*Update)) {
 	if debug.SetMemoryLimit(-1) != math.MaxInt64 {
 		return func(*Update) {}
 	}
-	const usual, usualSize, each = 44 << 20, 26_000, 3 << 10
+	const usual, usualSize, each = 51 << 20, 26_000, 3 << 10
 	var inForce int64
 	return func(u *Update) {
 		// In steps: the limit is not for every single stat.
