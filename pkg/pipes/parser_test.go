@@ -7,7 +7,6 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"github.com/statvent/statvent/pkg/format"
 )
@@ -125,25 +124,5 @@ func TestReadTextOfNothingIsAnError(t *testing.T) {
 	}
 	if s, err := ReadText(strings.NewReader("\n"), Limits{}); err != nil || len(s) != 1 || s[0].Skipped != 1 {
 		t.Errorf("ReadText of an empty line: %v, %v", s, err)
-	}
-}
-
-// panicking is a mistake in whatever reads a text.
-type panicking struct{}
-
-func (panicking) Read([]byte) (int, error) { panic("oops") }
-
-// A mistake in what reads one text costs that text alone.
-func TestNoPanicLeavesAReading(t *testing.T) {
-	const said = "a mistake of whoever reads it: oops"
-	if s, err := ReadText(panicking{}, Limits{}); err == nil || err.Error() != said || s != nil {
-		t.Errorf("a text is %v, %v", s, err)
-	}
-	r := newReading(openTestDir(t, t.TempDir()), "none.stats", plainText, Limits{}, time.Now().Add(patience))
-	r.hopeful = func() bool { panic("oops") }
-	go r.run()
-	<-r.done
-	if r.err == nil || r.err.Error() != said || r.answer != nil {
-		t.Errorf("a reading is %v, %v", r.answer, r.err)
 	}
 }

@@ -299,3 +299,23 @@ func readBesideAThief(t *testing.T, path string, n *numbered) {
 	close(stop)
 	await(t, "the other reader ends", thieves)
 }
+
+// panicking is a mistake in whatever reads a text.
+type panicking struct{}
+
+func (panicking) Read([]byte) (int, error) { panic("oops") }
+
+// A mistake in what reads one text costs that text alone.
+func TestNoPanicLeavesAReading(t *testing.T) {
+	const said = "a mistake of whoever reads it: oops"
+	if s, err := ReadText(panicking{}, Limits{}); err == nil || err.Error() != said || s != nil {
+		t.Errorf("a text is %v, %v", s, err)
+	}
+	r := newReading(openTestDir(t, t.TempDir()), "none.stats", plainText, Limits{}, time.Now().Add(patience))
+	r.hopeful = func() bool { panic("oops") }
+	go r.run()
+	<-r.done
+	if r.err == nil || r.err.Error() != said || r.answer != nil {
+		t.Errorf("a reading is %v, %v", r.answer, r.err)
+	}
+}
