@@ -99,10 +99,14 @@ func ParseBash(line, breaks string) (*BashLine, bool) {
 // quoted returns the text behind an opening quote and where it goes on behind the
 // closing one, which is beyond the line if there is none.
 func quoted(line string, i int, quote byte) (text []byte, next int, ok bool) {
+	closing := quote
+	if quote == '$' {
+		closing = '\''
+	}
 	for ; i < len(line); i++ {
 		c := line[i]
 		switch {
-		case c == quote || c == '\'' && quote == '$':
+		case c == closing:
 			return text, i + 1, true
 		case quote == '"' && c == '`':
 			return nil, 0, false

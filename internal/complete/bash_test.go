@@ -36,6 +36,7 @@ func TestParseBash(t *testing.T) {
 	is(`statvent watch "GET \"/a\b`, `["statvent" "watch"]`, `GET "/a\b`)
 	is(`statvent watch it"'"'s'\ me`, `["statvent" "watch"]`, `it's me`)
 	is(`statvent watch $'it\'s`, `["statvent" "watch"]`, `it's`)
+	is(`statvent watch $'5 $ a'\ b`, `["statvent" "watch"]`, `5 $ a b`)
 	is(`statvent -d "$STATVENT_TEST_DIR" cat `, `["statvent" "-d" "/some where" "cat"]`, "")
 	is(`statvent -d ${STATVENT_TEST_DIR}/x cat `, `["statvent" "-d" "/some where/x" "cat"]`, "")
 	is(`~/bin/statvent -d ~/pipes cat `, `["/home/me/bin/statvent" "-d" "/home/me/pipes" "cat"]`, "")
