@@ -1,8 +1,11 @@
 package screen
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -212,25 +215,48 @@ func TestKeysOfATerminal(t *testing.T) {
 	is("\x1b[M !!q\x1b[M\r\r\rx", 'q', 'x') // a mouse of old
 	is("\x1b[<0;10;20Mx\x1b[32;10;20Mx\x1b[1;1;1Mx", 'x', 'x', 'x')
 	is("\x1b[1;2~\x1b[1;5H", watch.Home, watch.Home)
+	is("\x1b["+strings.Repeat("1;", 100)+"Ax", 'x')
+	is("\x1b["+strings.Repeat("1;", 100)+"\r\x1b[Ax", watch.Enter, watch.Up, 'x')
 	is("\xff\xfex", 'x')
 	is("\x1b", watch.Escape)
 	is("\x1b\x1b", watch.Escape, watch.Escape)
 	is("\x1b[", watch.Escape)
 }
 
+// FuzzInput reads what a terminal sends, at once and in pieces, and with a key behind it.
 func FuzzInput(f *testing.F) {
-	f.Add([]byte("a\x1b[1;5Aß\x1b"))
-	f.Fuzz(func(t *testing.T, text []byte) {
-		var in input
-		in.feed(text)
-		if len(in.rest) > maxSequence+utf8Max {
+	for _, text := range []string{
+		"a\x1b[1;5Aß\x1b", "q\r\t\x7f", "\x1b[200~paste\x1b[201~", "\x1bOH\x1b[6;2~", "\x1b\x1b[A", "\xff\xc3", "\x1b[" + strings.Repeat("1;", 20) + "Ax", "\x1b[<0;10;10M", "\x1bq日本",
+	} {
+		f.Add([]byte(text), uint64(1))
+	}
+	f.Fuzz(func(t *testing.T, text []byte, seed uint64) {
+		var in, pieces input
+		keys := in.feed(bytes.Clone(text))
+		if len(in.rest) > maxSequence {
 			t.Errorf("%d bytes are kept", len(in.rest))
+		}
+		random := rand.New(rand.NewPCG(seed, 0))
+		var inPieces []watch.Key
+		for rest := text; len(rest) > 0; {
+			n := 1 + random.IntN(min(len(rest), 8))
+			inPieces = append(inPieces, pieces.feed(bytes.Clone(rest[:n]))...)
+			rest = rest[n:]
+		}
+		if !slices.Equal(inPieces, keys) || !bytes.Equal(pieces.rest, in.rest) {
+			t.Errorf("%q is %q and %q, and in pieces %q and %q", text, keys, in.rest, inPieces, pieces.rest)
+		}
+		for _, key := range keys {
+			if key == noKey {
+				t.Errorf("%q is %q", text, keys)
+			}
 		}
 		in.flush()
 		if in.waits() {
 			t.Error("there is a rest after flush")
 		}
+		if got := in.feed([]byte("x")); !slices.Equal(got, []watch.Key{'x'}) {
+			t.Errorf("x is %q after %q", got, text)
+		}
 	})
 }
-
-const utf8Max = 4

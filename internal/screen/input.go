@@ -18,6 +18,7 @@ const (
 // An input makes keys of the bytes that a terminal sends.
 type input struct {
 	rest []byte // the beginning of a sequence
+	lost bool   // what comes is the rest of one that is too long
 }
 
 // feed returns the keys that the bytes complete.
@@ -41,7 +42,7 @@ func (in *input) feed(text []byte) []watch.Key {
 // has come after it: an escape is the Esc key then.
 func (in *input) flush() []watch.Key {
 	isEscape := len(in.rest) > 0 && in.rest[0] == escape
-	in.rest = nil
+	in.rest, in.lost = nil, false
 	if isEscape {
 		return []watch.Key{watch.Escape}
 	}
@@ -49,12 +50,12 @@ func (in *input) flush() []watch.Key {
 }
 
 // waits tells whether there is such a beginning.
-func (in *input) waits() bool { return len(in.rest) > 0 }
+func (in *input) waits() bool { return len(in.rest) > 0 || in.lost }
 
 const (
 	escape           = '\x1b'
 	noKey  watch.Key = 0
-	// maxSequence bounds what may be the beginning of a sequence.
+	// maxSequence is how long a sequence may be; one that is longer is nothing.
 	maxSequence = 32
 )
 
@@ -81,9 +82,22 @@ const (
 func (in *input) next() (watch.Key, int) {
 	first := in.rest[0]
 	switch {
+	case in.lost:
+		end := sequenceEnd(in.rest)
+		if end < 0 {
+			return noKey, len(in.rest)
+		}
+		in.lost = false
+		if !isControl(in.rest[end]) {
+			return noKey, end + 1
+		}
+		if end > 0 {
+			return noKey, end
+		}
+		return in.next()
 	case first == escape:
 		return in.sequence()
-	case first < ' ' || first == 0x7f:
+	case isControl(first):
 		return controls[first], 1
 	case !utf8.FullRune(in.rest):
 		return noKey, 0
@@ -113,16 +127,20 @@ func (in *input) sequence() (watch.Key, int) {
 		return noKey, mouseSize
 	}
 	// "ESC [" takes parameters, 0x30 to 0x3f, and ends with a byte from 0x40.
-	end := bytes.IndexFunc(in.rest[2:], func(r rune) bool { return r < ' ' || r >= 0x40 })
-	if end < 0 {
-		if len(in.rest) > maxSequence {
-			return noKey, len(in.rest)
-		}
+	end := sequenceEnd(in.rest[2:])
+	if end < 0 && len(in.rest) < maxSequence {
 		return noKey, 0
 	}
+	if end < 0 {
+		in.lost = true
+		return noKey, len(in.rest)
+	}
 	end += 2
-	if in.rest[end] < ' ' || in.rest[end] == 0x7f { // it is broken off, by a key of its own
+	if isControl(in.rest[end]) { // it is broken off, by a key of its own
 		return noKey, end
+	}
+	if end >= maxSequence {
+		return noKey, end + 1
 	}
 	parameters, last := string(in.rest[2:end]), string(in.rest[end])
 	if first, modifier, ok := strings.Cut(parameters, ";"); ok && modifier != "" {
@@ -133,3 +151,10 @@ func (in *input) sequence() (watch.Key, int) {
 	}
 	return sequences[parameters+last], end + 1
 }
+
+// sequenceEnd returns where the byte is that ends a sequence, -1 if it isn't there yet.
+func sequenceEnd(text []byte) int {
+	return bytes.IndexFunc(text, func(r rune) bool { return r < ' ' || r >= 0x40 })
+}
+
+func isControl(c byte) bool { return c < ' ' || c == 0x7f }
