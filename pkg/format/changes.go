@@ -207,8 +207,8 @@ func (c *distributionChange) apply(name string, before []Stat) []Stat {
 			all.pool(stat.Dist)
 		}
 	}
-	if len(all.dist.Labels) == 0 {
-		all.dist.Labels = DefaultLabels()
+	if len(all.labels.list) == 0 {
+		all.labels.addAll(DefaultLabels())
 	}
 	all.count.Add(Int(c.count))
 	all.distSum.addAll(&c.sum)

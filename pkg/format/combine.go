@@ -54,14 +54,23 @@ type Combiner struct {
 	// Aggregate returns how the gauges of that name become one; nil, and the empty
 	// Aggregate, mean that all are added up.
 	Aggregate func(name string) Aggregate
+
+	// Own tells which names have a value of their own; nil means all. The counters of
+	// the others are added up under Overflow, which is there then even if it is 0. A
+	// sum of other values would say nothing: they are left out.
+	Own func(name string) bool
 }
+
+// Overflow is the counter of what was counted under names that are too many: see
+// Combiner.Own.
+const Overflow = "statvent.overflow"
 
 // Combine makes one snapshot of several, in which each name has one value:
 //
 //	counter       the sum
 //	gauge         what Aggregate says of the values, one of each snapshot
 //	distribution  all samples together, from which the labels are computed; the
-//	              union of the labels; count and sum are added
+//	              union of the labels, the first 256; count and sum are added
 //	untyped       the sum
 //
 // Values of one name in the same snapshot are added up first. A name that is a
@@ -72,11 +81,15 @@ type Combiner struct {
 // Sums are rounded once, at the end. An integer sum that leaves int64 goes on as
 // a float. Skipped lines are added up as well. A counter that is negative, infinite
 // or not a number would spoil the sum for good: it is left out and counted as
-// skipped, and so is a distribution of less than no values. The sum of a
-// distribution is left out if it isn't finite.
+// skipped, and so are a distribution of less than no values, and each label beyond
+// the 256 that a distribution has at the most. The sum of a distribution is left
+// out if it isn't finite.
 func (c Combiner) Combine(snapshots ...*Snapshot) *Snapshot {
 	total := &Snapshot{}
-	m := merger{aggregate: c.Aggregate, at: make(map[string]int)}
+	m := merger{aggregate: c.Aggregate, own: c.Own, at: make(map[string]int)}
+	if c.Own != nil {
+		m.add(0, false, &Stat{Name: Overflow, Kind: Counter})
+	}
 	for source, s := range snapshots {
 		total.Skipped += s.Skipped
 		m.next = 0
@@ -97,6 +110,7 @@ func (c Combiner) Combine(snapshots ...*Snapshot) *Snapshot {
 			total.Stats = append(total.Stats, merged.distribution())
 		}
 	}
+	total.Skipped += m.tooMany
 	total.Sort()
 	total.Conflicts = m.conflicts()
 	return total
@@ -105,9 +119,11 @@ func (c Combiner) Combine(snapshots ...*Snapshot) *Snapshot {
 // A merger brings the stats of several snapshots together by name.
 type merger struct {
 	aggregate func(name string) Aggregate // may be nil
+	own       func(name string) bool      // the same
 	at        map[string]int              // name -> index in merged
 	merged    []merged
 	next      int // index in merged of the one behind the last: see find
+	tooMany   int // labels that there was no room for
 }
 
 // merged is what all snapshots say of one name.
@@ -120,7 +136,8 @@ type merged struct {
 	aggregate Aggregate
 	values    []sourceValue // unless aggregate is the sum
 
-	dist    *Samples // nil unless there is a distribution
+	dist    *Samples // nil unless there is a distribution; without its labels
+	labels  labelSet
 	count   Sum
 	distSum Sum
 }
@@ -133,10 +150,16 @@ type sourceValue struct {
 
 func (m *merger) add(source int, ended bool, stat *Stat) {
 	one := m.find(stat.Name)
+	if one == nil {
+		if stat.Kind != Counter {
+			return
+		}
+		one = m.find(Overflow)
+	}
 	one.kinds.add(stat.Kind)
 	switch {
 	case stat.Kind == Distribution:
-		one.pool(stat.Dist)
+		m.tooMany += one.pool(stat.Dist)
 	case stat.Kind == Counter && ended:
 		one.ended.Add(stat.Value)
 	default:
@@ -147,7 +170,7 @@ func (m *merger) add(source int, ended bool, stat *Stat) {
 	}
 }
 
-// find returns what is said of a name. The processes of a host are often of one
+// find returns what is said of a name, nil if it has no value of its own. The processes of a host are often of one
 // program and have the same names in the same order: the name is then the one that
 // followed the last in another snapshot, and isn't looked up.
 func (m *merger) find(name string) *merged {
@@ -155,6 +178,9 @@ func (m *merger) find(name string) *merged {
 	if i >= len(m.merged) || m.merged[i].name != name {
 		var known bool
 		if i, known = m.at[name]; !known {
+			if m.own != nil && name != Overflow && !m.own(name) {
+				return nil
+			}
 			i = len(m.merged)
 			m.at[name] = i
 			one := merged{name: name, aggregate: AggregateSum}
@@ -177,8 +203,9 @@ func (m *merged) keep(source int, v Value) {
 	m.values = append(m.values, sourceValue{source, v})
 }
 
-// pool adds the samples of one more source.
-func (m *merged) pool(s *Samples) {
+// pool adds the samples of one more source, and returns how many of its labels are
+// too many.
+func (m *merged) pool(s *Samples) (tooMany int) {
 	if m.dist == nil {
 		m.dist = &Samples{}
 	}
@@ -187,15 +214,11 @@ func (m *merged) pool(s *Samples) {
 		m.distSum.Add(s.Sum)
 	}
 	m.dist.Window = append(m.dist.Window, s.Window...)
-	for _, label := range s.Labels {
-		if !slices.ContainsFunc(m.dist.Labels, func(l Label) bool { return l.Name == label.Name }) {
-			m.dist.Labels = append(m.dist.Labels, label)
-		}
-	}
+	return m.labels.addAll(s.Labels)
 }
 
 func (m *merged) distribution() Stat {
-	m.dist.Count, m.dist.Sum = m.count.Value().Int64(), m.distSum.Value()
+	m.dist.Count, m.dist.Sum, m.dist.Labels = m.count.Value().Int64(), m.distSum.Value(), m.labels.list
 	return Stat{Name: m.name, Kind: Distribution, Dist: m.dist}
 }
 
@@ -241,10 +264,7 @@ func (m *merger) conflicts() []Conflict {
 		if one.kinds.count() > 1 {
 			found[one.name] |= one.kinds
 		}
-		if one.dist == nil {
-			continue
-		}
-		for _, label := range one.dist.Labels {
+		for _, label := range one.labels.list {
 			name := ExpandLabel(one.name, label.Name)
 			if other, ok := m.at[name]; ok && other != i {
 				kinds := m.merged[other].kinds
@@ -264,7 +284,8 @@ func (m *merger) conflicts() []Conflict {
 // Fold adds what processes counted that have ended to what is kept of others
 // already, without rounding: where no float is the exact sum, the result has
 // several counters of one name, which are. The same holds for the sums of
-// distributions. Whatever else is kept already stays as it is.
+// distributions, which have the first 256 of their labels. Whatever else is kept
+// already stays as it is.
 func Fold(kept *Snapshot, ended ...*Snapshot) *Snapshot {
 	result := &Snapshot{Ended: true}
 	m := merger{at: make(map[string]int)}
@@ -310,7 +331,7 @@ func (m *merged) recordedStats() []Stat {
 		stat := m.distribution()
 		stat.Dist.Sum = part
 		stats = append(stats, stat)
-		m.dist, m.count = &Samples{}, Sum{}
+		m.dist, m.labels, m.count = &Samples{}, labelSet{}, Sum{}
 	}
 	return stats
 }

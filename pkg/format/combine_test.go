@@ -625,3 +625,32 @@ func TestFoldKeepsNoCounterThatIsNone(t *testing.T) {
 		f("distribution d: 3, sum d: 1", "distribution d: 1, sum d: 1", "distribution d: 2, sum d: "+value)
 	}
 }
+
+// The counters of names without a value of their own are added up exactly, those of
+// ended snapshots in all their parts; of other kinds there is no sum.
+func TestOverflow(t *testing.T) {
+	counter := func(name string, v Value) Stat { return Stat{Name: name, Kind: Counter, Value: v} }
+	live := &Snapshot{Stats: []Stat{
+		counter("a", Int(1)), counter("b", Int(2)), counter("c", Float(0.1)),
+		{Name: "g", Kind: Gauge, Value: Int(100)},
+		{Name: "u", Value: Int(1000)},
+		{Name: "z", Kind: Gauge, Value: Int(5)},
+		{Name: "d", Kind: Distribution, Dist: &Samples{Count: 3, Sum: Int(3)}},
+	}}
+	ended := &Snapshot{Ended: true, Stats: []Stat{counter("a", Int(10)), counter("b", Float(1e16)), counter("b", Float(-1e16)), counter("b", Int(20))}}
+	is := func(want string, own ...string) {
+		t.Helper()
+		for _, snapshots := range [][]*Snapshot{{live, ended}, {ended, live}} {
+			total := Combiner{Own: func(name string) bool { return slices.Contains(own, name) }}.Combine(snapshots...)
+			if got := string(AppendPlain(nil, total)); got != want {
+				t.Errorf("of those that have their own %q: got %q, want %q", own, got, want)
+			}
+		}
+	}
+	is("statvent.overflow: 33.1\n")
+	is("a: 11\nstatvent.overflow: 22.1\nz: 5\n", "a", "z")
+	is("a: 11\nb: 22.0\nc: 0.1\ng: 100\nstatvent.overflow: 0\nu: 1000\nz: 5\n", "a", "b", "c", "g", "u", "z")
+	// What programs themselves publish under that name is in it.
+	live.Stats = append(live.Stats, counter(Overflow, Int(1000)))
+	is("statvent.overflow: 1033.1\n")
+}

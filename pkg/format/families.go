@@ -35,7 +35,7 @@ type families struct {
 	escaping Escaping
 	list     []*family
 	taken    map[string]*family // by each name that a family's samples have
-	series   map[string]bool    // names and labels of all samples
+	series   map[string]int     // where in its family each sample is, by name and labels
 	clashing family
 }
 
@@ -87,7 +87,7 @@ func newFamilies(escaping Escaping) *families {
 	f := &families{
 		escaping: escaping,
 		taken:    make(map[string]*family),
-		series:   make(map[string]bool),
+		series:   make(map[string]int),
 		clashing: family{name: clashingName, own: true},
 	}
 	f.taken[clashingName] = &f.clashing
@@ -142,12 +142,11 @@ func (f *families) addClashing(name, part string, v Value) {
 	}
 	s := sample{labels: string(appendSeriesLabels(nil, labels)), value: v}
 	key := clashingName + "{" + s.labels
-	if f.series[key] { // two stats of one name
-		i := slices.IndexFunc(f.clashing.samples, func(other sample) bool { return other.labels == s.labels })
+	if i, ok := f.series[key]; ok { // two stats of one name
 		f.clashing.samples[i].value = f.clashing.samples[i].value.Add(v)
 		return
 	}
-	f.series[key] = true
+	f.series[key] = len(f.clashing.samples)
 	f.clashing.samples = append(f.clashing.samples, s)
 }
 
@@ -180,14 +179,16 @@ func (f *families) appendCandidates(to []candidate, stat *Stat) []candidate {
 	c.stat.Dist = &Samples{Count: stat.Dist.Count, Sum: stat.Dist.Sum, Window: stat.Dist.Window}
 	c.sample.dist = stat.Dist
 	values := stat.Dist.Compute()
+	has := make(map[string]bool) // quantiles
 	for i, label := range stat.Dist.Labels {
 		quantile, ok := quantileText(label.Percentile)
 		if ok {
 			c.stat.Dist.Labels = append(c.stat.Dist.Labels, label)
 		}
 		switch {
-		case len(values) == 0 || slices.Contains(c.sample.quantiles, quantile):
+		case len(values) == 0 || has[quantile]:
 		case ok:
+			has[quantile] = true
 			c.sample.quantiles = append(c.sample.quantiles, quantile)
 			c.sample.values = append(c.sample.values, values[i].Value)
 		default:
@@ -259,7 +260,10 @@ func (c *candidate) setSeries() {
 // place puts the candidate into the family that its name belongs to, if that is
 // one for it.
 func (f *families) place(c *candidate, own bool) bool {
-	if c.metric == "" || slices.Contains(prometheusNames, c.metric) || f.series[c.series] {
+	if c.metric == "" || slices.Contains(prometheusNames, c.metric) {
+		return false
+	}
+	if _, ok := f.series[c.series]; ok {
 		return false
 	}
 	one := f.taken[c.metric]
@@ -274,8 +278,8 @@ func (f *families) place(c *candidate, own bool) bool {
 	if one == nil {
 		return false
 	}
+	f.series[c.series] = len(one.samples)
 	one.samples = append(one.samples, c.sample)
-	f.series[c.series] = true
 	return true
 }
 

@@ -67,6 +67,12 @@ func (s *Snapshot) Lookup(name string) (Value, bool) {
 	return s.Stats[i].Value, true
 }
 
+// Has tells whether there is a stat of that name.
+func (s *Snapshot) Has(name string) bool {
+	_, ok := slices.BinarySearchFunc(s.Stats, name, func(st Stat, name string) int { return strings.Compare(st.Name, name) })
+	return ok
+}
+
 // isSound tells whether the stat can be added to others of its name. A counter is
 // finite and not negative, unless it is one of several parts: see Fold.
 func (s *Stat) isSound(part bool) bool {

@@ -187,7 +187,8 @@ var ErrVersion = errors.New("not in a known version of the typed format")
 // A line with a keyword that isn't known is passed over: so the format can
 // grow. A line that can't be read is skipped and counted, and costs no other; so
 // is a label that makes a name of more than MaxLine bytes, and what is beyond 256
-// labels or 1,048,576 samples of one distribution.
+// labels or 1,048,576 samples of one distribution, or makes more than 256 different
+// labels of all of one name.
 type TypedParser struct {
 	MaxLine  int // the longest line kept, in bytes; 0 means DefaultMaxLine
 	MaxStats int // of all documents, and how many of these; 0 means DefaultMaxStats
@@ -322,9 +323,10 @@ type openedDocument struct {
 	perhaps  int // of them, that may have been stats
 	maxName  int // bytes
 
-	distributions map[string]*Samples
-	sampled       string   // the name of the one that had the last sample
-	lastSampled   *Samples // and what it is
+	distributions map[string]*Samples  // the last of each name
+	repeated      map[string]*labelSet // of a name that has come again, the labels of all of them
+	sampled       string               // the name of the one that had the last sample
+	lastSampled   *Samples             // and what it is
 }
 
 // isWhole tells whether nothing is missing from a document whose end says that it
@@ -419,12 +421,29 @@ func (d *openedDocument) add(keyword, name string, v Value) {
 		if d.distributions == nil {
 			d.distributions = make(map[string]*Samples)
 		}
+		if before := d.distributions[name]; before != nil {
+			d.repeat(name, before)
+		}
 		samples := &Samples{Count: v.Int64()}
 		d.distributions[name] = samples
 		d.sampled = ""
 		stat = Stat{Name: name, Kind: Distribution, Dist: samples}
 	}
 	d.snapshot.Stats = append(d.snapshot.Stats, stat)
+}
+
+// repeat notes the labels of a name that comes again. All distributions of a name
+// together have no more of them than one may have: they will be one.
+func (d *openedDocument) repeat(name string, before *Samples) {
+	if d.repeated[name] != nil {
+		return
+	}
+	if d.repeated == nil {
+		d.repeated = make(map[string]*labelSet)
+	}
+	all := new(labelSet)
+	all.addAll(before.Labels)
+	d.repeated[name] = all
 }
 
 // describe reads a line about the last distribution of its name.
@@ -445,7 +464,11 @@ func (d *openedDocument) describe(keyword, rest string, v Value) bool {
 		samples.Window = append(samples.Window, v)
 		d.sampled, d.lastSampled = name, samples
 	case keyword == keyLabel && len(samples.Labels) < maxLabels && len(name)+strings.Count(name, labelPlace)*len(label) <= d.maxName:
-		samples.Labels = append(samples.Labels, Label{label, v.Float64()})
+		l := Label{label, v.Float64()}
+		if all := d.repeated[name]; all != nil && !all.add(l) {
+			return false
+		}
+		samples.Labels = append(samples.Labels, l)
 	default:
 		return false
 	}
