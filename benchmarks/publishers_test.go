@@ -138,7 +138,7 @@ func startPublishersOf(b *testing.B, size hostSize, seed uint64) *publisherSet {
 func (set *publisherSet) collector(b *testing.B) *pipes.Collector {
 	b.Helper()
 	c := pipes.NewCollector(pipes.CollectorOptions{Dir: set.dir, Deadline: patience})
-	b.Cleanup(c.Close)
+	b.Cleanup(func() { _ = c.Close() })
 	collection, err := c.Collect(context.Background())
 	if err != nil {
 		b.Fatal(err)

@@ -115,6 +115,9 @@ func (a *app) assert(result *gather.Result, expectations []*assert.Expectation) 
 			}
 		}
 	}
+	for _, text := range result.Limits {
+		a.streams.Warn("%s", text)
+	}
 	for _, err := range result.Errors {
 		a.streams.Warn("%v", err)
 	}
@@ -149,6 +152,9 @@ func (a *app) report(result *gather.Result) error {
 	}
 	// That values without a kind are added is nothing to say each time; list does.
 	a.reportConflicts(slices.DeleteFunc(result.Total.Conflicts, format.Conflict.IsUntyped))
+	for _, text := range result.Limits {
+		a.streams.Warn("%s", text)
+	}
 	for _, err := range result.Errors {
 		a.streams.Warn("%v", err)
 	}

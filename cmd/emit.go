@@ -225,7 +225,7 @@ func (a *app) emitValues(ctx context.Context, opts emitOptions, changes *format.
 	if len(values) == 0 {
 		values = []string{"1"}
 	}
-	target := emit.Stored(changes)
+	target := emit.Stored(changes, a.config.Limits.MaxRetainedStats)
 	for _, text := range values {
 		v, err := format.ParseValue(text)
 		if err != nil {
@@ -250,7 +250,7 @@ func (a *app) store(ctx context.Context, opts emitOptions, changes *format.Chang
 	ctx, cancel := context.WithTimeout(ctx, crowdFactor*min(patience, time.Hour))
 	defer cancel()
 	changes.At = time.Now()
-	err := pipes.Update(ctx, a.config.PipeDir, changes, patience)
+	err := pipes.Update(ctx, a.config.PipeDir, changes, patience, a.config.Limits)
 	pathErr := new(fs.PathError)
 	switch {
 	case err == nil:
@@ -266,7 +266,7 @@ func (a *app) store(ctx context.Context, opts emitOptions, changes *format.Chang
 
 // emitLines stores what is read from stdin.
 func (a *app) emitLines(ctx context.Context, opts emitOptions, changes *format.Changes) error {
-	good, bad, err := a.readLines(opts, emit.Stored(changes))
+	good, bad, err := a.readLines(opts, emit.Stored(changes, a.config.Limits.MaxRetainedStats))
 	switch {
 	case good == 0 && err != nil:
 		return fmt.Errorf("nothing is stored: stdin can't be read: %w", err)
@@ -368,7 +368,9 @@ func (a *app) emitLive(ctx context.Context, opts emitOptions) error {
 		case <-time.After(drainTime): // it waits for more
 		}
 	}
-	if closeErr := recorder.Close(); closeErr != nil {
+	if closeErr := recorder.Close(); errors.Is(closeErr, pipes.ErrFull) {
+		a.streams.Warn("%v", closeErr) // it counts
+	} else if closeErr != nil {
 		return fmt.Errorf("what was counted is not stored: %w", closeErr)
 	}
 	return err

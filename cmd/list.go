@@ -72,6 +72,13 @@ func (a *app) list(ctx context.Context, opts listOptions) error {
 	if text := report.LeftOutText(); text != "" {
 		a.streams.Warn("%s", text)
 	}
+	unread := false
+	for _, hit := range report.Limits {
+		unread = unread || hit.Unread()
+		if text := hit.Text(); text != "" {
+			a.streams.Warn("%s", text)
+		}
+	}
 	a.reportConflicts(total.Conflicts)
 	if warning := host.OwnerWarning(a.config.PipeDir); warning != "" {
 		a.streams.Warn("%s", warning)
@@ -83,6 +90,9 @@ func (a *app) list(ctx context.Context, opts listOptions) error {
 		for _, advice := range host.Advice(a.config.PipeDir) {
 			a.streams.Hint(advice)
 		}
+	}
+	if unread {
+		return errPartial
 	}
 	for _, s := range collection.Silent() {
 		if s.State != pipes.Stale {

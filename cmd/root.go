@@ -191,6 +191,7 @@ func collectorOptions(c *config.Config) (pipes.CollectorOptions, error) {
 		StaleAfter: c.StaleAfter,
 		Aggregate:  c.Aggregate,
 		Owners:     owners,
+		Limits:     c.Limits,
 	}, nil
 }
 

@@ -83,6 +83,8 @@ at --listen, and is told how it fares ($NOTIFY_SOCKET, $WATCHDOG_USEC).`,
 	config.AddFlag(cmd.Flags(), config.StaleAfter, "")
 	config.AddFlag(cmd.Flags(), config.Aggregate, "")
 	config.AddFlag(cmd.Flags(), config.Owner, "")
+	config.AddFlag(cmd.Flags(), config.MaxSources, "")
+	config.AddFlag(cmd.Flags(), config.MaxHostStats, "")
 	config.AddFlag(cmd.Flags(), config.StateDir, "")
 	config.AddFlag(cmd.Flags(), config.LogLevel, "")
 	config.AddFlag(cmd.Flags(), config.LogFormat, "")
@@ -91,12 +93,13 @@ at --listen, and is told how it fares ($NOTIFY_SOCKET, $WATCHDOG_USEC).`,
 }
 
 // serve runs until ctx is done. Load loads the configuration as it is then.
-func (a *app) serve(ctx context.Context, load func() (*config.Config, error)) error {
+func (a *app) serve(ctx context.Context, load func() (*config.Config, error)) (err error) {
 	level := new(slog.LevelVar)
 	log, err := a.logger(level)
 	if err != nil {
 		return err
 	}
+	signal.Ignore(syscall.SIGPIPE) // that nobody reads the log any more isn't the end
 	hangups := make(chan os.Signal, 1)
 	signal.Notify(hangups, syscall.SIGHUP)
 	defer signal.Stop(hangups)
@@ -129,7 +132,11 @@ func (a *app) serve(ctx context.Context, load func() (*config.Config, error)) er
 		log.Warn(noStateDir)
 	}
 	collector := pipes.NewCollector(opts)
-	defer collector.Close()
+	defer func() {
+		if closeErr := collector.Close(); err == nil {
+			err = closeErr
+		}
+	}()
 	urls := make([]string, len(listeners))
 	for i, l := range listeners {
 		urls[i] = listen.URL(l, scheme, "/")

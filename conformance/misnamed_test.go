@@ -81,6 +81,7 @@ func possibleNames(stat format.Stat) []string {
 	all = func(name string) {
 		before, after, ok := strings.Cut(name, "{0}")
 		if !ok {
+			name = strings.Trim(name, " ") // as no name has blanks around it
 			if !slices.Contains(possible, name) {
 				possible = append(possible, name)
 			}

@@ -7,7 +7,7 @@ import (
 // values returns the value of each key as it is compared.
 func (c *Config) values() map[string]any {
 	list := func(values []string) []string { return append([]string{}, values...) } // nil is empty
-	return map[string]any{
+	values := map[string]any{
 		PipeDir:        c.PipeDir,
 		Deadline:       c.Deadline,
 		StaleAfter:     c.StaleAfter,
@@ -26,6 +26,14 @@ func (c *Config) values() map[string]any {
 		LogFormat:      c.LogFormat,
 		Interval:       c.Interval,
 	}
+	for _, k := range limitKeys {
+		n := *k.of(&c.Limits)
+		values[k.name] = n
+		if k.bytes {
+			values[k.name] = bytesText(n)
+		}
+	}
+	return values
 }
 
 // Changed returns the keys in which two configurations differ, in the order of

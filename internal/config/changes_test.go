@@ -22,6 +22,7 @@ func TestChanged(t *testing.T) {
 	}
 	is("", "")
 	is("deadline: 1s\n", "deadline: 1000ms # the same\n")
+	is("max_source_bytes: 1MiB\n", "max_source_bytes: 1024 KiB\n")
 	is("listen: [a:1, b:1]\n", "listen: a:1 b:1\n")
 	is("aggregate: 'a: max'\n", "aggregate: |\n  a: min\n", Aggregate)
 	is("", "path: /x\nowner: root\ndeadline: 1s\n", Deadline, Owner, Path)
@@ -29,7 +30,8 @@ func TestChanged(t *testing.T) {
 	other := map[string]string{
 		PipeDir: "/a", Deadline: "9s", StaleAfter: "9s", Owner: "a", Aggregate: "'a: max'", Color: "never", Listen: "a:1",
 		SocketMode: "0600", AllowedHosts: "a", MaxConnections: "9", WebConfig: "/a", Pprof: "a:1", Path: "/a", StateDir: "/a",
-		LogLevel: "error", LogFormat: "json", Interval: "9s",
+		LogLevel: "error", LogFormat: "json", Interval: "9s", MaxSources: "9", MaxHostStats: "9", MaxSourceStats: "9",
+		MaxSourceBytes: "9KiB", MaxLineBytes: "9KiB", MaxRetainedStats: "9", MaxRetainedBytes: "9KiB",
 	}
 	for _, k := range keys {
 		is("", k.name+": "+other[k.name]+"\n", k.name)

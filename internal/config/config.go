@@ -32,7 +32,8 @@ type Config struct {
 	Deadline   time.Duration
 	StaleAfter time.Duration
 	Owners     []string // names or numbers of users; empty means all
-	Color      string   // auto, always or never
+	Limits     pipes.Limits
+	Color      string // auto, always or never
 	Path       string
 	LogLevel   string
 	LogFormat  string // text or json
@@ -71,23 +72,30 @@ func (c *Config) Origin(key string) string {
 // Names of the keys. A key's environment variable is its name in capitals with
 // STATVENT_ before it; its flag has dashes for underscores.
 const (
-	PipeDir        = "pipe_dir"
-	Deadline       = "deadline"
-	StaleAfter     = "stale_after"
-	Owner          = "owner"
-	Aggregate      = "aggregate"
-	Color          = "color"
-	Listen         = "listen"
-	SocketMode     = "socket_mode"
-	AllowedHosts   = "allowed_hosts"
-	MaxConnections = "max_connections"
-	WebConfig      = "web_config"
-	Pprof          = "pprof"
-	Path           = "path"
-	StateDir       = "state_dir"
-	LogLevel       = "log_level"
-	LogFormat      = "log_format"
-	Interval       = "interval"
+	PipeDir          = "pipe_dir"
+	Deadline         = "deadline"
+	StaleAfter       = "stale_after"
+	Owner            = "owner"
+	Aggregate        = "aggregate"
+	Color            = "color"
+	Listen           = "listen"
+	SocketMode       = "socket_mode"
+	AllowedHosts     = "allowed_hosts"
+	MaxConnections   = "max_connections"
+	WebConfig        = "web_config"
+	Pprof            = "pprof"
+	Path             = "path"
+	StateDir         = "state_dir"
+	MaxSources       = "max_sources"
+	MaxHostStats     = "max_host_stats"
+	MaxSourceStats   = "max_source_stats"
+	MaxSourceBytes   = "max_source_bytes"
+	MaxLineBytes     = "max_line_bytes"
+	MaxRetainedStats = "max_retained_stats"
+	MaxRetainedBytes = "max_retained_bytes"
+	LogLevel         = "log_level"
+	LogFormat        = "log_format"
+	Interval         = "interval"
 )
 
 // keys are all keys, in the order of configs/statvent.yaml, with what they are
@@ -98,6 +106,13 @@ var keys = []struct{ name, value, usage string }{
 	{StaleAfter, pipes.DefaultStaleAfter.String(), "`time` that a silent pipe without its process is kept"},
 	{Owner, "", "`user` whose sources count, by name or number; may be repeated, and all count if none is named"},
 	{Aggregate, "", "`rule` how gauges become one, GLOB: sum, min, max or avg; may be repeated, the first that matches counts"},
+	{MaxSources, number(pipes.DefaultMaxSources), "the most `sources` that are read"},
+	{MaxHostStats, number(pipes.DefaultMaxHostStats), "the most `stats` of the whole host"},
+	{MaxSourceStats, number(pipes.DefaultMaxStats), "the most `stats` of one source"},
+	{MaxSourceBytes, bytesText(pipes.DefaultMaxBytes), "the most `bytes` of one snapshot, such as 64MiB"},
+	{MaxLineBytes, bytesText(pipes.DefaultMaxLine), "the most `bytes` of one line"},
+	{MaxRetainedStats, number(pipes.DefaultMaxRetainedStats), "the most `stats` that are kept of a user's scripts and ended processes"},
+	{MaxRetainedBytes, bytesText(pipes.DefaultMaxRetainedBytes), "the most `bytes` of that"},
 	{Color, "auto", "`when` to use colour: auto, always or never"},
 	{Listen, "127.0.0.1:7828", "`address` and port to serve at, or unix:PATH; may be repeated"},
 	{SocketMode, "0660", "`mode` of the sockets that unix:PATH makes"},
@@ -328,6 +343,13 @@ func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
 	var err error
 	if c.SocketMode, err = parseMode(v.GetString(SocketMode)); err != nil {
 		fail(SocketMode, "%w", err)
+	}
+	for _, k := range limitKeys {
+		n, err := k.parse(v.GetString(k.name))
+		if err != nil {
+			fail(k.name, "%w", err)
+		}
+		*k.of(&c.Limits) = n
 	}
 	if c.MaxConnections, err = strconv.Atoi(v.GetString(MaxConnections)); err != nil || c.MaxConnections < 1 {
 		fail(MaxConnections, "%q is not a number above 0", v.GetString(MaxConnections))

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/statvent/statvent/pkg/pipes"
 )
 
 // load loads a configuration from the arguments and a file with that text, for
@@ -50,6 +52,10 @@ func TestDefaults(t *testing.T) {
 		Listen: []string{"127.0.0.1:7828"}, SocketMode: 0o660, MaxConnections: 256,
 		LogLevel: "info", LogFormat: "text", Interval: time.Second,
 		StateDir: "/nowhere/.local/state/statvent",
+		Limits: pipes.Limits{
+			MaxBytes: 64 << 20, MaxStats: 100_000, MaxLine: 64 << 10, MaxSources: 10_000, MaxHostStats: 100_000,
+			MaxRetainedBytes: 64 << 20, MaxRetainedStats: 200_000,
+		},
 	}
 	if len(c.Owners)+len(c.AllowedHosts) > 0 {
 		t.Errorf("there are owners %q and hosts %q", c.Owners, c.AllowedHosts)
@@ -90,8 +96,21 @@ func TestPrecedenceOfEveryKey(t *testing.T) {
 		Interval:  {"1s", "2s", "3s"},
 		StateDir:  {"/a", "/b", "/c"},
 		Aggregate: {"g: min", "g: max", "g: avg"},
+
+		MaxSources:       {"1", "2", "3"},
+		MaxHostStats:     {"1", "2", "3"},
+		MaxSourceStats:   {"1", "2", "3"},
+		MaxSourceBytes:   {"1KiB", "2000", "3MiB"},
+		MaxLineBytes:     {"1KiB", "2000", "3MiB"},
+		MaxRetainedStats: {"1", "2", "3"},
+		MaxRetainedBytes: {"1KiB", "2000", "1GiB"},
 	}
 	get := func(c *Config, key string) string {
+		for _, k := range limitKeys {
+			if k.name == key {
+				return k.text(*k.of(&c.Limits))
+			}
+		}
 		return map[string]string{
 			PipeDir: c.PipeDir, Deadline: c.Deadline.String(), StaleAfter: c.StaleAfter.String(),
 			Color: c.Color, Listen: strings.Join(c.Listen, " "), Path: c.Path,
@@ -152,6 +171,14 @@ func TestErrorsNameTheKeyAndWhereItWasFound(t *testing.T) {
 	fails("socket_mode: 0999\n", nil, "socket_mode", "0660")
 	fails("socket_mode: 1660\n", nil, "socket_mode", "0660")
 	fails("max_connections: 0\n", nil, "max_connections", "above 0")
+	fails("max_sources: 0\n", nil, "max_sources", `"0" is not a number from 1 to 1000000`)
+	fails("max_host_stats: 10000001\n", nil, "max_host_stats", `"10000001"`)
+	fails("max_source_stats: 1MiB\n", nil, "max_source_stats", `"1MiB" is not a number from 1 to 10000000`)
+	fails("max_source_bytes: 1023\n", nil, "max_source_bytes", `"1023" is not a number of bytes from 1KiB to 1GiB`)
+	fails("max_line_bytes: 63\n", nil, "max_line_bytes", "from 64 to 16MiB")
+	fails("max_retained_bytes: 2GiB\n", nil, "max_retained_bytes", `"2GiB"`)
+	fails("max_retained_bytes: 99999999999999999999\n", nil, "max_retained_bytes", "from 1KiB to 1GiB")
+	fails("max_retained_bytes: 64 MB\n", nil, "max_retained_bytes", `"64 MB"`)
 	fails("max_connections: many\n", nil, "max_connections", `"many"`)
 	fails("color: pink\n", nil, "color", `"pink"`, "auto")
 	fails("pipe_dir: ''\n", nil, "pipe_dir", "no directory")

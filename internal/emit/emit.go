@@ -19,17 +19,15 @@ type Target struct {
 	maxNames int
 }
 
-// maxStored is what is kept of a user.
-const maxStored = 1_000_000
-
-// Stored returns a Target that collects changes.
-func Stored(c *format.Changes) *Target {
-	return &Target{c.Increment, c.Set, c.Record, make(map[string]bool), maxStored}
+// Stored returns a Target that collects changes, of as many names as are kept of a
+// user.
+func Stored(c *format.Changes, maxNames int) *Target {
+	return &Target{c.Increment, c.Set, c.Record, make(map[string]bool), maxNames}
 }
 
 // Live returns a Target that is a registry.
 func Live(r *statvent.Registry) *Target {
-	t := &Target{names: make(map[string]bool), maxNames: format.DefaultMaxStats}
+	t := &Target{names: make(map[string]bool), maxNames: statvent.MaxStats}
 	t.increment = func(name string, v format.Value) {
 		if v.IsFloat() {
 			r.IncrByFloat(name, v.Float64())

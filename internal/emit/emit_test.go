@@ -14,7 +14,7 @@ import (
 // name.
 func newTargets() (targets map[string]*Target, has map[string]func() *format.Snapshot) {
 	changes, registry := new(format.Changes), statvent.NewRegistry()
-	targets = map[string]*Target{"changes": Stored(changes), "live": Live(registry)}
+	targets = map[string]*Target{"changes": Stored(changes, 1_000_000), "live": Live(registry)}
 	has = map[string]func() *format.Snapshot{
 		"changes": func() *format.Snapshot {
 			doc := &format.Document{Snapshot: &format.Snapshot{}}

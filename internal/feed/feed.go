@@ -52,7 +52,7 @@ func (p *Pipes) Next(ctx context.Context, _ bool) (*watch.Update, error) {
 		EachSource: true,
 		Partial:    len(result.Errors) > 0,
 		Nobody:     result.Read == 0 && len(result.Errors) == 0,
-		PassedOver: len(collection.PassedOver),
+		PassedOver: len(collection.PassedOver) + collection.MorePassedOver,
 		Report:     func() *host.Report { return host.Describe(collection, result.Total) },
 	}
 	for _, others := range collection.LeftOut {
@@ -61,6 +61,7 @@ func (p *Pipes) Next(ctx context.Context, _ bool) (*watch.Update, error) {
 	for _, err := range result.Errors {
 		update.Problems = append(update.Problems, err.Error())
 	}
+	update.Problems = append(update.Problems, result.Limits...)
 	update.Problems = append(update.Problems, oddities(result.Total)...)
 	return update, nil
 }

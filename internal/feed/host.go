@@ -137,6 +137,11 @@ func (h *Host) read(ctx context.Context, eachSource bool) (*said, error) {
 		}
 		s.add(source, about)
 	}
+	for _, hit := range report.Limits {
+		if text := hit.Text(); text != "" {
+			s.limits = append(s.limits, text)
+		}
+	}
 	return s, nil
 }
 

@@ -27,6 +27,7 @@ type said struct {
 	snapshots []*format.Snapshot // that make its total
 	sources   []pipes.Source     // with their snapshots, if these are wanted
 	about     []host.Source      // for each of them
+	limits    []string           // that were hit
 }
 
 // Inputs is the feed of several inputs together.
@@ -102,6 +103,9 @@ func (f *Inputs) Next(ctx context.Context, eachSource bool) (*watch.Update, erro
 		f.describe(update, report, in)
 		if in.last != nil {
 			snapshots = append(snapshots, in.last.snapshots...)
+			for _, text := range in.last.limits {
+				update.Problems = append(update.Problems, in.Name()+": "+text)
+			}
 		}
 	}
 	update.Total = f.combiner.Combine(snapshots...)

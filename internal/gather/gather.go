@@ -24,8 +24,9 @@ import (
 type Result struct {
 	Total  *format.Snapshot
 	Time   time.Time
-	Read   int     // how many sources and files are in Total
-	Errors []error // one for each that isn't
+	Read   int      // how many sources and files are in Total
+	Errors []error  // one for each that isn't
+	Limits []string // that were hit, but leave no source out
 }
 
 // ErrNotFound is the error of a name that is neither a source nor a file.
@@ -135,6 +136,14 @@ func Summarize(c *pipes.Collection) *Result {
 	for _, s := range c.Silent() {
 		if s.State != pipes.Stale { // there is nothing more to be had of one that is gone
 			result.Errors = append(result.Errors, withName(s.Name, s.Err))
+		}
+	}
+	for _, hit := range host.DescribeLimits(c.Hits) {
+		switch text := hit.Text(); {
+		case hit.Unread():
+			result.Errors = append(result.Errors, errors.New(text))
+		case text != "":
+			result.Limits = append(result.Limits, text)
 		}
 	}
 	return result

@@ -4,6 +4,7 @@ package host
 
 import (
 	"encoding/json"
+	"fmt"
 	"os/user"
 	"slices"
 	"strconv"
@@ -19,8 +20,11 @@ type Report struct {
 	Timestamp  float64      `json:"timestamp"` // Unix time of the collection
 	Sources    []Source     `json:"sources"`
 	PassedOver []PassedOver `json:"passed_over"`
-	LeftOut    []LeftOut    `json:"left_out"`
-	Conflicts  []Conflict   `json:"conflicts"`
+	// MorePassedOver is how many there are beside those.
+	MorePassedOver int        `json:"more_passed_over,omitempty"`
+	LeftOut        []LeftOut  `json:"left_out"`
+	Conflicts      []Conflict `json:"conflicts"`
+	Limits         []LimitHit `json:"limits"`
 }
 
 // A Source is one publisher, or what is kept of a user's processes that have
@@ -36,6 +40,8 @@ type Source struct {
 	State   pipes.State      `json:"state"`
 	Stats   int              `json:"stats"`
 	Skipped int              `json:"skipped_lines"`
+	// Overflow is how many of its names have no value of their own.
+	Overflow int `json:"overflow_stats,omitempty"`
 	// ValuesAge is how old its values are; left out if it has none.
 	ValuesAge *float64 `json:"values_age_seconds,omitempty"`
 	Error     string   `json:"error,omitempty"` // why it didn't answer
@@ -66,6 +72,18 @@ type PassedOver struct {
 	Why  string `json:"why"`
 }
 
+// PassedOverTexts says what is passed over and why, a line each, and how much more is. The
+// names are as somebody has made them.
+func (r *Report) PassedOverTexts() (texts []string) {
+	for _, p := range r.PassedOver {
+		texts = append(texts, "passed over: "+p.Name+": "+p.Why)
+	}
+	if r.MorePassedOver > 0 {
+		texts = append(texts, fmt.Sprintf("passed over: %d more", r.MorePassedOver))
+	}
+	return texts
+}
+
 // LeftOut says how many sources of a user don't count, because others were named
 // whose sources do.
 type LeftOut struct {
@@ -76,16 +94,18 @@ type LeftOut struct {
 // Describe returns the report of a collection and of its total.
 func Describe(c *pipes.Collection, total *format.Snapshot) *Report {
 	r := &Report{
-		PipeDir:    c.Dir,
-		Timestamp:  float64(c.Time.UnixMilli()) / 1000,
-		Sources:    []Source{},
-		PassedOver: []PassedOver{},
-		LeftOut:    []LeftOut{},
-		Conflicts:  []Conflict{},
+		PipeDir:        c.Dir,
+		Timestamp:      float64(c.Time.UnixMilli()) / 1000,
+		Sources:        []Source{},
+		PassedOver:     []PassedOver{},
+		MorePassedOver: c.MorePassedOver,
+		LeftOut:        []LeftOut{},
+		Conflicts:      []Conflict{},
+		Limits:         DescribeLimits(c.Hits),
 	}
 	users := make(userNames)
 	for _, s := range c.Sources {
-		out := Source{Name: s.Name, ID: s.ID, Kind: s.Kind, PID: s.PID, User: users.name(s.UID), State: s.State}
+		out := Source{Name: s.Name, ID: s.ID, Kind: s.Kind, PID: s.PID, User: users.name(s.UID), State: s.State, Overflow: s.Overflow}
 		if s.Snapshot != nil {
 			out.Stats, out.Skipped = countStats(s.Snapshot), s.Snapshot.Skipped
 			out.ValuesAge = seconds(c.Time.Sub(s.At)) // not negative, if it came after the beginning

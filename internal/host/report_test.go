@@ -41,7 +41,7 @@ func checkSeconds(t *testing.T, what string, got *float64, want ...float64) {
 // Lists that are empty are lists in JSON, not null.
 func TestReportOfNothing(t *testing.T) {
 	text, err := json.Marshal(Describe(&pipes.Collection{Dir: "/pipes", Time: collected}, &format.Snapshot{}))
-	const want = `{"pipe_dir":"/pipes","timestamp":1700000000.25,"sources":[],"passed_over":[],"left_out":[],"conflicts":[]}`
+	const want = `{"pipe_dir":"/pipes","timestamp":1700000000.25,"sources":[],"passed_over":[],"left_out":[],"conflicts":[],"limits":[]}`
 	if err != nil || string(text) != want {
 		t.Errorf("got %s, %v", text, err)
 	}

@@ -22,11 +22,16 @@ func Open(option string, mode fs.FileMode, addresses ...string) ([]net.Listener,
 	var listeners []net.Listener
 	for _, address := range addresses {
 		listener, err := open(option, mode, address)
+		if err == nil {
+			listeners = append(listeners, listener)
+			if listener.Addr() == nil { // net doesn't say why not
+				err = fmt.Errorf("can't listen on %s: the system doesn't say at which address that is", address)
+			}
+		}
 		if err != nil {
 			CloseAll(listeners)
 			return nil, err
 		}
-		listeners = append(listeners, listener)
 	}
 	return listeners, nil
 }

@@ -3,6 +3,7 @@ package output
 import (
 	"encoding/json"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"unicode"
@@ -66,6 +67,28 @@ func FuzzEscape(f *testing.F) {
 		}
 		if strings.ToValidUTF8(got, "") != got {
 			t.Errorf("%q became %q, which is not UTF-8", s, got)
+		}
+	})
+}
+
+// FuzzEscapeJSON escapes the JSON of a text, which stays the same to who parses it.
+func FuzzEscapeJSON(f *testing.F) {
+	f.Add("plain")
+	f.Add("\x1b]0;title\x07\xff\u202e\U000e0041\u2028 größe \"\\")
+	f.Fuzz(func(t *testing.T, s string) {
+		text, err := json.Marshal(map[string]string{s: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := escapeJSON(text)
+		for _, r := range string(got) {
+			if !unicode.IsPrint(r) {
+				t.Errorf("%q became %q, which has %U in it", text, got, r)
+			}
+		}
+		var before, after map[string]string
+		if err := errors.Join(json.Unmarshal(text, &before), json.Unmarshal(got, &after)); err != nil || !maps.Equal(before, after) {
+			t.Errorf("%q became %q, which is %q: %v", text, got, after, err)
 		}
 	})
 }

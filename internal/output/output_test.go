@@ -201,7 +201,8 @@ func everyKindOfSource() *host.Report {
 			{Name: "101", Kind: pipes.TypedSource, PID: 101, User: "root", State: pipes.Stale, Error: "its process is gone", Stats: 6, ValuesAge: seconds(60)},
 			{Name: "102", Kind: pipes.PlainSource, PID: 102, User: "root", State: pipes.Stale, Error: "its process is gone\x1b"},
 		},
-		PassedOver: []host.PassedOver{{Name: "a\x1bb", Why: "it is a directory"}},
+		PassedOver:     []host.PassedOver{{Name: "a\x1bb", Why: "it is a directory"}},
+		MorePassedOver: 7,
 	}
 }
 
@@ -224,6 +225,7 @@ old\n             -  1000       -      0  live          -                       
 101             101  root       -      6  stale         -                                         its process is gone
 102             102  root       -      -  stale         -                                         its process is gone\x1b
 passed over: a\x1bb: it is a directory
+passed over: 7 more
 `, "\n")
 	if got := out.String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

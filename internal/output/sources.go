@@ -11,6 +11,7 @@ import (
 	"github.com/fatih/color"
 
 	"github.com/statvent/statvent/internal/host"
+	"github.com/statvent/statvent/pkg/format"
 	"github.com/statvent/statvent/pkg/pipes"
 )
 
@@ -70,8 +71,8 @@ func reportTable(w io.Writer, colored bool, r *host.Report) error {
 			return err
 		}
 	}
-	for _, p := range r.PassedOver {
-		if _, err := fmt.Fprintf(w, "passed over: %s: %s\n", Escape(p.Name), Escape(p.Why)); err != nil {
+	for _, text := range r.PassedOverTexts() {
+		if _, err := fmt.Fprintln(w, Escape(text)); err != nil {
 			return err
 		}
 	}
@@ -107,6 +108,10 @@ func Note(s *host.Source) string {
 	switch {
 	case s.Error != "":
 		return Escape(s.Error)
+	case s.Overflow == 1:
+		return "1 stat has no place: " + format.Overflow
+	case s.Overflow > 1:
+		return fmt.Sprintf("%d stats have no place: %s", s.Overflow, format.Overflow)
 	case s.Skipped == 1:
 		return "1 line skipped"
 	case s.Skipped > 1:

@@ -24,8 +24,8 @@ func (d *drawing) remarks() []remark {
 		if text := report.LeftOutText(); text != "" {
 			remarks = append(remarks, remark{text, 0})
 		}
-		for _, p := range report.PassedOver {
-			remarks = append(remarks, remark{"passed over: " + p.Name + ": " + p.Why, 0})
+		for _, text := range report.PassedOverTexts() {
+			remarks = append(remarks, remark{text, 0})
 		}
 	}
 	for _, problem := range latest.Problems {

@@ -31,6 +31,9 @@ type connections struct {
 	// when it was logged
 	saidBusy time.Time // that all are busy
 	saidHeld time.Time // that headers take too much
+	saidWhy  time.Time // why one can't be accepted
+
+	why string // the last error of that
 }
 
 // A connection is one of them.
@@ -77,28 +80,6 @@ const (
 
 func newConnections(log *slog.Logger, most int) *connections {
 	return &connections{log: log, max: most}
-}
-
-// listen returns a listener whose connections are among these.
-func (m *connections) listen(l net.Listener) net.Listener { return &countedListener{l, m} }
-
-type countedListener struct {
-	net.Listener
-	all *connections
-}
-
-// Accept waits for a connection that there is room for.
-func (l *countedListener) Accept() (net.Conn, error) {
-	for {
-		conn, err := l.Listener.Accept()
-		if err != nil {
-			return nil, err
-		}
-		if c := l.all.add(conn, time.Now()); c != nil {
-			return c, nil
-		}
-		_ = conn.Close()
-	}
 }
 
 // add makes room for a connection; it returns nil if all others are busy.

@@ -19,13 +19,15 @@ type history struct {
 	passed  map[string]bool
 	empty   bool // the last collection had no sources
 	failed  string
-	warning string          // about the directory's owner
-	trouble map[string]bool // of the background
-	unequal map[string]bool // conflicts
+	warning string             // about the directory's owner
+	trouble map[string]bool    // of the background
+	unequal map[string]bool    // conflicts
+	limits  map[string]bool    // that are hit, and by whom
+	lines   map[kindOfLine]int // of one collection
 }
 
 func newHistory(log *slog.Logger, pipeDir string) history {
-	return history{log: log, pipeDir: pipeDir, passed: make(map[string]bool)}
+	return history{log: log, pipeDir: pipeDir, passed: make(map[string]bool), lines: make(map[kindOfLine]int)}
 }
 
 func (h *history) note(c *pipes.Collection, total *format.Snapshot, err error) {
@@ -62,7 +64,7 @@ func (h *history) note(c *pipes.Collection, total *format.Snapshot, err error) {
 		before, wasAway := h.states[s.Path]
 		switch {
 		case s.Err == nil && wasAway:
-			h.log.Info("source answers again", "source", s.Name)
+			h.say(slog.LevelInfo, s.UID, "source answers again", "source", s.Name)
 		case s.Err != nil:
 			states[s.Path] = s.State
 			if s.State != before {
@@ -70,24 +72,74 @@ func (h *history) note(c *pipes.Collection, total *format.Snapshot, err error) {
 				if s.State == pipes.Stale {
 					level = slog.LevelInfo // processes end
 				}
-				h.log.Log(context.Background(), level, "source does not answer", "source", s.Name, "state", s.State, "error", s.Err)
+				h.say(level, s.UID, "source does not answer", "source", s.Name, "state", s.State, "error", s.Err)
 			}
 		}
 		if s.Snapshot != nil && s.Snapshot.Skipped > 0 {
-			h.log.Debug("lines skipped", "source", s.Name, "lines", s.Snapshot.Skipped)
+			h.say(slog.LevelDebug, s.UID, "lines skipped", "source", s.Name, "lines", s.Snapshot.Skipped)
 		}
 	}
 	h.states = states
 	h.trouble = h.news(h.trouble, "something failed in the background", "error", texts(c.Troubles))
 	h.unequal = h.news(h.unequal, "a stat is not of one kind", "stat", texts(slices.DeleteFunc(slices.Clone(total.Conflicts), format.Conflict.IsUntyped)))
+	limits := make(map[string]bool)
+	for _, hit := range host.DescribeLimits(c.Hits) {
+		what := hit.Key + " of " + hit.User
+		limits[what] = true
+		if !h.limits[what] {
+			h.log.Warn("a limit is hit", "limit", hit.Key, "max", hit.Max, "user", hit.User, "left_out", hit.LeftOut)
+		}
+	}
+	h.limits = limits
 	passed := make(map[string]bool)
 	for _, p := range c.PassedOver {
 		passed[p.Name] = true
 		if !h.passed[p.Name] {
-			h.log.Warn("passed over", "entry", p.Name, "why", p.Why)
+			h.say(slog.LevelWarn, anybodys, "passed over", "entry", p.Name, "why", p.Why)
 		}
 	}
 	h.passed = passed
+	h.countUnsaid()
+}
+
+// maxLines is how many lines of one kind a user's sources may cause in a collection.
+// Anybody may make thousands of pipes that don't answer, and others each time.
+const maxLines = 20
+
+// A kindOfLine is what the lines that are counted together have in common.
+type kindOfLine struct {
+	level   slog.Level
+	message string
+	uid     int
+}
+
+// anybodys stands for the user where that isn't known.
+const anybodys = -1
+
+// say logs a line about what is that user's, unless there were too many.
+func (h *history) say(level slog.Level, uid int, message string, args ...any) {
+	if !h.log.Enabled(context.Background(), level) {
+		return
+	}
+	kind := kindOfLine{level, message, uid}
+	if h.lines[kind]++; h.lines[kind] <= maxLines {
+		h.log.Log(context.Background(), level, message, args...)
+	}
+}
+
+// countUnsaid logs how many lines were too many.
+func (h *history) countUnsaid() {
+	for kind, n := range h.lines {
+		if n <= maxLines {
+			continue
+		}
+		args := []any{"message", kind.message, "times", n - maxLines}
+		if kind.uid != anybodys {
+			args = append(args, "user", host.UserName(kind.uid))
+		}
+		h.log.Log(context.Background(), kind.level, "and more of the same", args...)
+	}
+	clear(h.lines)
 }
 
 // news warns of the texts that weren't there before, and returns all.
@@ -96,7 +148,7 @@ func (h *history) news(before map[string]bool, message, key string, texts []stri
 	for _, text := range texts {
 		now[text] = true
 		if !before[text] {
-			h.log.Warn(message, key, text)
+			h.say(slog.LevelWarn, anybodys, message, key, text)
 		}
 	}
 	return now

@@ -32,6 +32,7 @@ var help = sync.OnceValue(func() map[string]string {
 		"statvent_stats":                             "Stats of the whole host, a distribution being one.",
 		"statvent_skipped_lines":                     "Lines of the last collection that could not be read.",
 		"statvent_conflicts":                         "Stats that are of one kind here and of another there.",
+		"statvent_left_out":                          "What a limit has left out of the last collection, see docs/limits.md.",
 		"statvent_passed_over":                       "Entries of the pipe directory that are no sources.",
 		"statvent_background_errors":                 "What fails in the background, such as folding and removing.",
 		"statvent_last_collection_timestamp_seconds": "When the last collection began.",
@@ -99,10 +100,17 @@ func (m *metrics) snapshot(c *pipes.Collection, total *format.Snapshot) *format.
 	for _, state := range pipes.States() {
 		count(fmt.Sprintf(`statvent_sources{state="%s"}`, state), states[state])
 	}
+	leftOut := make(map[pipes.Limit]int)
+	for _, hit := range c.Hits {
+		leftOut[hit.Limit] += hit.LeftOut
+	}
+	for _, limit := range pipes.AllLimits() {
+		count(fmt.Sprintf(`statvent_left_out{limit="%s"}`, limit), leftOut[limit])
+	}
 	count("statvent_stats", len(total.Stats))
 	count("statvent_skipped_lines", total.Skipped)
 	count("statvent_conflicts", len(total.Conflicts))
-	count("statvent_passed_over", len(c.PassedOver))
+	count("statvent_passed_over", len(c.PassedOver)+c.MorePassedOver)
 	count("statvent_background_errors", len(c.Troubles))
 	add(format.Gauge, "statvent_last_collection_timestamp_seconds", format.Float(float64(c.Time.UnixMilli())/1000))
 	s.Sort()

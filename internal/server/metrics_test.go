@@ -51,7 +51,12 @@ func TestMetrics(t *testing.T) {
 		c.Sources = append(c.Sources, pipes.Source{Name: "x", State: pipes.Failed, Err: errors.New("it is broken")})
 		c.Sources[0].Snapshot.Skipped = 2
 		c.Took = time.Millisecond
-		c.Folded, c.Troubles, c.PassedOver = 5, []error{errors.New("no")}, []pipes.PassedOver{{Name: "a"}, {Name: "b"}}
+		c.Folded, c.Troubles, c.PassedOver = 5, []error{errors.New("no")}, []pipes.PassedOver{{Name: "a"}}
+		c.MorePassedOver = 1
+		c.Hits = []pipes.LimitHit{
+			{Limit: pipes.LimitSources, UID: 0, Max: 40, LeftOut: 5},
+			{Limit: pipes.LimitSources, UID: 42424242, Max: 40, LeftOut: 2},
+		}
 		return c, nil
 	})
 	request(s, "GET", "/nowhere")
@@ -71,6 +76,8 @@ func TestMetrics(t *testing.T) {
 		"statvent_collection_duration_seconds_count 2",
 		"statvent_stats 1",
 		"statvent_skipped_lines 2",
+		`statvent_left_out{limit="sources"} 7`,
+		`statvent_left_out{limit="host_stats"} 0`,
 		"statvent_conflicts 0",
 		"statvent_passed_over 2",
 		"statvent_background_errors 1",

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -144,7 +146,7 @@ func TestSourcesOfEveryKind(t *testing.T) {
 	s, _ := newTestServer(t, func(context.Context) (*pipes.Collection, error) { return everyKindOfSource(), nil })
 	document := func(sources ...string) string {
 		return `{"pipe_dir":"/pipes","timestamp":1700000000.25,"sources":[` + strings.Join(sources, ",") + `],` +
-			`"passed_over":[{"name":"README","why":"it is none"}],"left_out":[],"conflicts":[{"name":"c","kinds":["counter","gauge"]}]}` + "\n"
+			`"passed_over":[{"name":"README","why":"it is none"}],"left_out":[],"conflicts":[{"name":"c","kinds":["counter","gauge"]}],"limits":[]}` + "\n"
 	}
 	check := func(query, want string) {
 		t.Helper()
@@ -411,6 +413,24 @@ func TestLogSaysWhatChangedOnce(t *testing.T) {
 	says(live, nil, `msg="programs publish here" pipe_dir=/pipes sources=1`)
 }
 
+// Anybody may make thousands of pipes, and others each time.
+func TestLogIsBounded(t *testing.T) {
+	says := logs(t)
+	flood := collection()
+	flood.Sources[0].UID = 1
+	for i := range 1000 {
+		s := flood.Sources[0]
+		s.UID, s.Path = 42424242, fmt.Sprint("/pipes/", i)
+		s.State, s.Err = pipes.Unresponsive, errors.New("no answer")
+		flood.Sources = append(flood.Sources, s)
+	}
+	flood.Sources[0].Name, flood.Sources[0].State, flood.Sources[0].Err = "honest", pipes.Unresponsive, errors.New("no answer")
+	want := slices.Repeat([]string{"source=3435"}, maxLines)
+	want = append(want, "source=honest", fmt.Sprintf(`level=WARN msg="and more of the same" message="source does not answer" times=%d user=42424242`, 1000-maxLines))
+	says(flood, nil, want...)
+	says(flood, nil)
+}
+
 // Of two recorders of one name, one lives and one was killed.
 func TestLogKeepsSourcesOfOneNameApart(t *testing.T) {
 	says := logs(t)
@@ -502,4 +522,29 @@ func TestCheckPath(t *testing.T) {
 	bad("/a/")
 	bad("/a b")
 	bad("/a?b")
+}
+
+// Each limit is logged once for each user, and again when it has been kept to in
+// between.
+func TestLimitsAreLoggedOnce(t *testing.T) {
+	hits := []pipes.LimitHit{{Limit: pipes.LimitHostStats, UID: 42424242, Max: 40, LeftOut: 1}}
+	s, log := newTestServer(t, func(context.Context) (*pipes.Collection, error) {
+		c := collection()
+		c.Hits = slices.Clone(hits)
+		return c, nil
+	})
+	is := func(want int) {
+		t.Helper()
+		request(s, "GET", "/stats")
+		if got := strings.Count(log.String(), `msg="a limit is hit" limit=max_host_stats max=40 user=42424242 left_out=1`); got != want {
+			t.Errorf("it was logged %d times, want %d:\n%s", got, want, log.String())
+		}
+	}
+	is(1)
+	hits[0].LeftOut = 2
+	is(1)
+	hits = nil
+	is(1)
+	hits = []pipes.LimitHit{{Limit: pipes.LimitHostStats, UID: 42424242, Max: 40, LeftOut: 1}}
+	is(2)
 }

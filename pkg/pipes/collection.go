@@ -54,6 +54,10 @@ type Source struct {
 
 	// Emitted says which stats of a retained file are those of scripts.
 	Emitted map[string]format.Emitted
+
+	// Overflow is how many of its names have no value of their own in the Total: see
+	// Collector.
+	Overflow int
 }
 
 // A PassedOver is an entry of the directory that is no source, and why.
@@ -62,17 +66,25 @@ type PassedOver struct {
 	Why  string
 }
 
+// MaxPassedOver is how many of the entries that are no sources a Collection names:
+// anybody may make as many as the disk has room for.
+const MaxPassedOver = 100
+
 // A Collection is what all sources of a directory said at one moment.
 type Collection struct {
 	Dir        string
 	Time       time.Time // when it began
 	Took       time.Duration
-	Sources    []Source // by pid, then by name
-	PassedOver []PassedOver
+	Sources    []Source     // by pid, then by name
+	PassedOver []PassedOver // by name; of a whole directory the first MaxPassedOver
+	// MorePassedOver is how many more there are.
+	MorePassedOver int
 	// LeftOut is what CollectorOptions.Owners leave out, by user. Where
 	// CollectorOptions.Select asks for such a source, it is in Sources instead, with
 	// an OwnerError.
 	LeftOut []LeftOut
+	// Hits are the limits that were hit, by their names and by user.
+	Hits []LimitHit
 	// Troubles are errors of what a Collector that tidies up does in the
 	// background.
 	Troubles []error
@@ -103,6 +115,12 @@ func (c *Collection) Silent() []Source {
 		}
 	}
 	return silent
+}
+
+// boundPassedOver leaves MaxPassedOver of those, which are sorted.
+func (c *Collection) boundPassedOver() {
+	c.MorePassedOver = max(0, len(c.PassedOver)-MaxPassedOver)
+	c.PassedOver = c.PassedOver[:len(c.PassedOver)-c.MorePassedOver]
 }
 
 func (c *Collection) sort() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -20,7 +21,7 @@ type CollectorOptions struct {
 	Dir        string        // the pipe directory; see Dir for what empty means
 	Deadline   time.Duration // how long a collection waits at the most; 500 ms
 	StaleAfter time.Duration // how long a plain pipe without its process is kept; 60 s
-	Limits     Limits        // what one source may send
+	Limits     Limits        // of what is read, brought together and kept
 
 	// Aggregate returns how the gauges of that name become one; nil means that
 	// all are added up.
@@ -56,12 +57,24 @@ const (
 // collection to the next. Close it when it isn't needed any more.
 func NewCollector(opts CollectorOptions) *Collector {
 	opts = opts.withDefaults()
-	c := &Collector{opts: opts, sources: make(map[string]*source), retained: make(map[int]lastRetained)}
+	c := &Collector{
+		opts:       opts,
+		maxSources: opts.maxSources(),
+		sources:    make(map[string]*source),
+		retained:   make(map[int]lastRetained),
+		places:     newPlaces(opts.Limits.MaxHostStats),
+		turns:      make(turns),
+	}
 	if opts.Tidy && opts.StateDir != "" {
 		c.state = newStateFile(opts.StateDir, opts.Dir)
-		c.saved, c.stateErr = c.state.load()
+		c.loadState()
 	}
 	return c
+}
+
+// maxSources is how many sources are read: one that hangs takes a descriptor.
+func (o CollectorOptions) maxSources() int {
+	return min(o.Limits.MaxSources, share(maxDescriptors()))
 }
 
 func (o CollectorOptions) withDefaults() CollectorOptions {
@@ -79,23 +92,38 @@ func (o CollectorOptions) withDefaults() CollectorOptions {
 // comes next. So the slowness of a source costs itself and, once, one deadline.
 //
 // While a source doesn't answer, its values are those that were seen last.
+//
+// Where there are more sources, or names of stats, than the Limits have places for,
+// they are shared: a user may have three quarters of the places that other users
+// don't have, and a source three quarters of the places for names that its user may
+// have and its other sources don't. Who has a place keeps it. So whoever comes first,
+// with however many, leaves places for those who come with few. What is counted under
+// names without a place is added up under format.Overflow.
 type Collector struct {
-	opts CollectorOptions
+	opts       CollectorOptions
+	maxSources int
 
-	mu       sync.Mutex // guards what follows; held for a whole collection
-	sources  map[string]*source
-	serial   int                 // of the collection
-	saved    map[string]lastSeen // by id, from the collector before this one
-	savedAt  time.Time
-	leftOut  map[string]Source    // in the last collection because of their owners, by the name of their entry
-	state    *stateFile           // nil if there is none
-	retained map[int]lastRetained // by user
+	mu        sync.Mutex // guards what follows; held for a whole collection
+	sources   map[string]*source
+	serial    int                 // of the collection
+	hasLooked bool                // sources and leftOut have all that was listed once
+	saved     map[string]lastSeen // by savedID, from the collector before this one
+	savedAt   time.Time
+	hits      hits                 // of the last collection
+	places    *places              // of the names
+	leftOut   map[string]Source    // in the last collection because of their owners, by the name of their entry
+	state     *stateFile           // nil if there is none
+	unloaded  bool                 // it couldn't be loaded yet
+	retained  map[int]lastRetained // by user
+	turns     turns
+	departed  []Source // typed ones that are gone; see departed.go
 
 	tidying   sync.WaitGroup // a background tidy, of which there is one at a time
 	isTidying bool           // one is under way
 	tidyErrs  []error        // of the last one
 	folded    int            // recorders, by all of them
 	stateErr  error          // of loading or saving the state
+	saveErr   error          // of saving it
 	closed    bool
 }
 
@@ -112,19 +140,32 @@ func (c *Collector) Collect(ctx context.Context) (*Collection, error) {
 		return nil, err
 	}
 	defer dir.close()
+	dir.limits = c.opts.Limits
 	l, err := dir.list()
 	if err != nil {
 		return nil, err
 	}
 	c.serial++
-	c.leftOut = make(map[string]Source)
-	c.forgetUnlisted(dir, l, c.remember(dir, l))
+	leftOut := c.leftOut
+	c.leftOut, c.hits = make(map[string]Source), make(hits)
+	if c.unloaded {
+		c.loadState()
+	}
+	listed, err := c.remember(dir, l)
+	if err != nil {
+		c.leftOut = leftOut // what is saved of those stays
+		return nil, err
+	}
+	c.hasLooked = true
+	c.forgetUnlisted(dir, l, listed)
 	if err := c.ask(ctx, dir, start); err != nil {
 		return nil, err
 	}
 	if c.bury(dir) {
 		// What stands at the plain name of one that is dead may be another's.
-		c.remember(dir, l)
+		if _, err := c.remember(dir, l); err != nil {
+			return nil, err
+		}
 		if err := c.ask(ctx, dir, start); err != nil {
 			return nil, err
 		}
@@ -139,11 +180,16 @@ func (c *Collector) Collect(ctx context.Context) (*Collection, error) {
 	}
 	var othersRetained []int
 	if c.opts.Select == nil {
-		if othersRetained, err = c.settle(ctx, dir, l, collection); err != nil {
+		if othersRetained, err = c.settle(ctx, dir, collection); err != nil {
 			return nil, err
 		}
 	}
 	c.addLeftOut(collection, othersRetained)
+	if c.opts.Select == nil {
+		c.noteFull(collection)
+		collection.combiner.Own = c.places.assign(collection.Sources, c.hits)
+	}
+	collection.Hits = c.hits.list()
 	collection.Troubles, collection.Folded = slices.Clone(c.tidyErrs), c.folded
 	if c.stateErr != nil {
 		collection.Troubles = append(collection.Troubles, c.stateErr)
@@ -152,13 +198,16 @@ func (c *Collector) Collect(ctx context.Context) (*Collection, error) {
 		c.tidyUp(dir, chores)
 	}
 	collection.sort()
+	if c.opts.Select == nil { // else they are looked for by name
+		collection.boundPassedOver()
+	}
 	collection.Took = time.Since(start)
 	return collection, nil
 }
 
 // Close ends all readings that are still under way, waits for what is done in
-// the background, and saves what was seen last.
-func (c *Collector) Close() {
+// the background, and saves what was seen last. Its error is that of saving.
+func (c *Collector) Close() error {
 	c.mu.Lock()
 	c.closed = true // nothing is begun in the background from here on
 	c.mu.Unlock()
@@ -169,6 +218,7 @@ func (c *Collector) Close() {
 	for name := range c.sources {
 		c.forget(name)
 	}
+	return c.saveErr
 }
 
 func (c *Collector) forget(name string) {
@@ -178,58 +228,133 @@ func (c *Collector) forget(name string) {
 
 // remember takes in the sources of a listing and returns the names of their
 // entries: the typed pipes and files, and the plain pipes of those who have no
-// typed one, or may have none.
-func (c *Collector) remember(dir *directory, l *listing) map[string]bool {
-	listed := make(map[string]bool, len(l.pipes))
-	for stem, ids := range l.typed {
-		for _, id := range ids {
+// typed one, or may have none. Its error is that of this process: see rememberOne.
+func (c *Collector) remember(dir *directory, l *listing) (listed map[string]bool, err error) {
+	listed = make(map[string]bool, len(l.pipes))
+	maps.DeleteFunc(c.hits, func(hit LimitHit, _ int) bool { return hit.Limit == LimitSources }) // it may be the second time
+	room := c.newRoom(l)
+	for _, stem := range room.inOrder(l.typed) {
+		for _, id := range l.typed[stem] {
 			name := typedName(stem, id)
 			listed[name] = true
 			var liveIDs []string
-			if slices.Contains(l.live[stem], id) {
+			if l.hasLive(stem, id) {
 				liveIDs = []string{id}
 			}
-			c.rememberOne(dir, source{name: name, stem: stem, id: id, liveIDs: liveIDs})
+			err := c.rememberOne(dir, room, source{name: name, stem: stem, id: id, owner: nobodys, liveIDs: liveIDs})
+			if err != nil {
+				return nil, err
+			}
 		}
 	}
+	if room != nil {
+		slices.Sort(l.pipes)
+	}
+	plain := make(map[string]fileID) // by the names of sources
 	for _, stem := range l.pipes {
 		name := statsName(stem)
 		pipe, err := statAt(dir.fd, name)
-		if isPublishers := len(l.typed[stem])+len(l.live[stem]) > 0; isPublishers && (err != nil || c.isSpokenFor(dir, stem, pipe, l)) {
+		isPublishers := len(l.typed[stem])+len(l.live[stem]) > 0
+		if isPublishers && (err != nil || c.isSpokenFor(dir, stem, pipe, l)) {
+			continue
+		}
+		if id := dir.recorderOf(stem, l.live[stem], pipe); id != "" && !l.hasTyped(stem, id) && c.owners().have(pipe.uid) {
+			// Its typed pipe was deleted. What the plain one says would be counted once more
+			// by whoever finds it folded a moment later.
+			lost := pipe
+			lost.id = fileID{} // it isn't that one
+			name := typedName(stem, id)
+			listed[name] = true
+			err := c.rememberOne(dir, room, source{name: name, stem: stem, id: id, liveIDs: []string{id}, pipe: lost, owner: pipe.uid})
+			if err != nil {
+				return nil, err
+			}
+			if s := c.sources[name]; s != nil { // it is asked for
+				s.lost = true
+			}
 			continue
 		}
 		listed[name] = true
-		c.rememberOne(dir, source{name: name, stem: stem, liveIDs: dir.speakingFor(pipe, stem, l.live[stem])})
+		if !isPublishers {
+			plain[name] = pipe.id
+		}
+		found := source{name: name, stem: stem, owner: nobodys, liveIDs: dir.speakingFor(pipe, stem, l.live[stem])}
+		if err := c.rememberOne(dir, room, found); err != nil {
+			return nil, err
+		}
 	}
-	return listed
+	return listed, c.notePlain(dir, plain)
 }
 
-func (c *Collector) rememberOne(dir *directory, found source) {
+// notePlain notes which pipes that were looked at after a listing are plain publishers'.
+// A Publisher may have taken the name between the two: it has a .live file for as long as
+// it has a pipe.
+func (c *Collector) notePlain(dir *directory, pipes map[string]fileID) error {
+	if len(pipes) == 0 {
+		return nil
+	}
+	l, err := dir.list()
+	if err != nil {
+		return err
+	}
+	for name, pipe := range pipes {
+		if s := c.sources[name]; s != nil && len(l.live[s.stem]) == 0 {
+			s.plain = pipe
+		}
+	}
+	return nil
+}
+
+// rememberOne takes in a source. Its error is that of a recorder that is new to this
+// collector and not to the one before it, and of which it can't be told just now whose it
+// is, and so what was saved of it: a host without that would be a wrong one.
+func (c *Collector) rememberOne(dir *directory, room *room, found source) error {
 	pipe, statErr := statAt(dir.fd, found.name)
 	if statErr == nil && !c.owners().have(pipe.uid) {
 		c.leaveOut(dir, found, pipe.uid)
-		return
+		return nil
 	}
 	s := c.sources[found.name]
+	if s == nil && cannotTell(statErr) && c.isSaved(found.id) {
+		return &fs.PathError{Op: "read", Path: filepath.Join(dir.path, found.name), Err: statErr}
+	}
+	owner := found.owner
+	if statErr == nil {
+		owner = pipe.uid
+	}
+	if s != nil && owner != nobodys && s.owner != owner {
+		// Somebody else has taken the name. What the one before said isn't theirs.
+		c.depart(s)
+		c.forget(found.name)
+		s = nil
+	}
 	isNew := s == nil
 	if isNew {
 		s = &found
-		if saved, ok := c.saved[s.id]; ok && s.isTyped() {
-			s.last = &saved
-		}
 	}
-	s.liveIDs = found.liveIDs
-	if s.lost { // and has a pipe again
+	if owner != nobodys {
+		s.owner = owner
+	}
+	if saved, ok := c.saved[savedID(s.owner, s.id)]; ok && s.isTyped() && s.last == nil {
+		s.last = &saved
+	}
+	s.liveIDs, s.plain, s.retained = found.liveIDs, fileID{}, false
+	if s.lost { // and has a pipe again, also in the middle of a collection: see bury
 		s.beginAnew()
+		s.asked = 0
 	}
 	if c.opts.Select != nil && !c.opts.Select(s.stem, s.findPID(dir)) {
-		return
+		return nil
+	}
+	if isNew && s.last == nil && !room.admit(s.owner) { // else it has the place that it had
+		return nil
 	}
 	if isNew && s.isTyped() && statErr == nil && dir.isDead(s.stem, s.id, s.liveIDs, pipe) {
 		s.pipe = pipe
 		s.bury()
 	}
 	c.sources[s.name] = s
+	return nil
 }
 
 // isSpokenFor tells whether a plain pipe is that of somebody who has a typed
@@ -239,6 +364,9 @@ func (c *Collector) rememberOne(dir *directory, found source) {
 func (c *Collector) isSpokenFor(dir *directory, stem string, pipe fileInfo, l *listing) bool {
 	for _, id := range l.typed[stem] {
 		typed, err := statAt(dir.fd, typedName(stem, id))
+		if cannotTell(err) {
+			return true // who knows: it must not count twice
+		}
 		if err != nil || !typed.speaksFor(pipe) || !typed.isFIFO() || c.owners().have(typed.uid) != c.owners().have(pipe.uid) {
 			continue
 		}
@@ -254,7 +382,7 @@ func (c *Collector) isSpokenFor(dir *directory, stem string, pipe fileInfo, l *l
 func (c *Collector) hasLost(dir *directory, stem string, liveIDs []string, pipe fileInfo) bool {
 	for _, id := range liveIDs {
 		s := c.sources[typedName(stem, id)]
-		if s != nil && !s.dead && s.pipe.speaksFor(pipe) && dir.liveness(stem, []string{id}, s.pipe) == alive {
+		if s != nil && !s.dead && s.pipe.speaksFor(pipe) && dir.liveness(stem, []string{id}, s.pipe).mayBeAlive() {
 			return true
 		}
 	}
@@ -275,10 +403,12 @@ func (c *Collector) forgetUnlisted(dir *directory, l *listing, listed map[string
 		// One that has the other pipe only is read there.
 		elsewhere := !s.isTyped() && c.isSpokenFor(dir, s.stem, s.pipe, l)
 		if elsewhere || !s.comesBack(dir) {
+			c.depart(s)
 			c.forget(name)
 			continue
 		}
 		s.lost = dir.liveness(s.stem, s.liveIDs, s.pipe) == alive
+		s.plain = fileID{}
 	}
 }
 
@@ -288,16 +418,16 @@ func (c *Collector) ask(ctx context.Context, dir *directory, start time.Time) er
 	deadline := start.Add(c.opts.Deadline)
 	var awaited []*reading
 	gate := newGate()
-	for _, s := range c.sources {
+	for _, s := range inTurn(c.sources) {
 		if s.dead || s.asked == c.serial {
 			continue
 		}
 		s.asked = c.serial
-		if s.reading != nil && s.hasFreshPipe(dir) {
+		if s.reading != nil && (s.hasFreshPipe(dir) || s.isOfNobody()) {
 			s.beginAnew()
 		}
 		if s.reading == nil {
-			s.reading = s.newReading(dir, c.opts, deadline)
+			s.reading = s.newReading(dir, c.opts, c.turns.of(s.owner), deadline)
 			if time.Now().Before(deadline) {
 				gate.enter()
 			}
@@ -327,7 +457,7 @@ func (c *Collector) ask(ctx context.Context, dir *directory, start time.Time) er
 // bury looks for typed sources that turned out to be dead.
 func (c *Collector) bury(dir *directory) (found bool) {
 	for _, s := range c.sources {
-		if s.dead || !s.isTyped() || s.late != nil || s.reading.finished() && s.reading.err == nil {
+		if s.dead || !s.isTyped() || s.reading.finished() && s.reading.err == nil {
 			continue
 		}
 		pipe := s.reading.currentPipe()
@@ -335,7 +465,10 @@ func (c *Collector) bury(dir *directory) (found bool) {
 			pipe = s.pipe // it hasn't got as far
 		}
 		if pipe.id != (fileID{}) && c.owners().have(pipe.uid) && dir.isDead(s.stem, s.id, s.liveIDs, pipe) {
-			s.pipe = pipe
+			s.reached(pipe)
+			if s.late != nil {
+				s.answered(s.late) // before it died
+			}
 			s.bury()
 			found = true
 		}
@@ -346,12 +479,15 @@ func (c *Collector) bury(dir *directory) (found bool) {
 // conclude says what became of a source in this collection.
 func (c *Collector) conclude(collection *Collection, dir *directory, l *listing, s *source, chores *chores) {
 	answer, err := s.outcome()
+	if errors.Is(err, errNoReply) && s.foundNothing(dir) {
+		err = fs.ErrNotExist // the reading is about to say so
+	}
 	out := Source{
 		Name: s.stem,
 		ID:   s.id,
 		Kind: PlainSource,
 		Path: filepath.Join(c.opts.Dir, s.name),
-		UID:  s.pipe.uid,
+		UID:  s.uid(),
 	}
 	if s.isTyped() {
 		out.Kind = TypedSource
@@ -365,8 +501,12 @@ func (c *Collector) conclude(collection *Collection, dir *directory, l *listing,
 			out.State = Ended
 			chores.final(s)
 		}
-	case errors.Is(err, fs.ErrNotExist) && dir.liveness(s.stem, s.liveIDs, s.pipe) != alive:
-		c.forget(s.name) // it has ended, cleanly
+	case errors.Is(err, fs.ErrNotExist) && s.hasEnded(dir):
+		c.depart(s) // cleanly
+		c.forget(s.name)
+		return
+	case errors.Is(err, errTaken): // it is none of this collection's
+		c.forget(s.name)
 		return
 	case errors.As(err, &others): // since the listing
 		c.leaveOut(dir, *s, others.UID)
@@ -377,6 +517,9 @@ func (c *Collector) conclude(collection *Collection, dir *directory, l *listing,
 			PassedOver{s.name, "it is " + s.pipe.kind() + ", not a named pipe"})
 		return
 	default:
+		if limit, ok := failedBy(err); ok {
+			c.hits.add(limit.Limit, limit.Max, s.uid())
+		}
 		s.silent(collection.Time, err)
 		c.diagnose(&out, dir, s, err)
 		if out.State == Stale {
@@ -405,7 +548,10 @@ func (c *Collector) diagnose(out *Source, dir *directory, s *source, err error) 
 	case s.dead:
 		out.State, out.Err = Stale, errDead
 		return
-	case s.isTyped() && s.pipe.mode.IsRegular(): // a final
+	case s.isFinal() && errors.Is(err, errNoReply):
+		out.Err = fmt.Errorf("not read within %v", c.opts.Deadline)
+		return
+	case s.isFinal():
 		out.State, out.Err = Failed, err
 		return
 	case s.lost:
@@ -418,12 +564,14 @@ func (c *Collector) diagnose(out *Source, dir *directory, s *source, err error) 
 		out.Err = err
 	case errors.Is(err, fs.ErrNotExist):
 		out.Err = errNoPipe // since the listing
+	case cannotTell(err):
+		out.Err = err
 	default:
 		out.State, out.Err = Failed, err
 		return
 	}
 	switch dir.liveness(s.stem, s.liveIDs, s.pipe) {
-	case alive:
+	case alive, hidden:
 		return
 	case dead:
 		// A typed one is buried by now, or ending. A plain one may be that of another

@@ -578,6 +578,141 @@ func TestPublisherWhosePipeWasDeletedIsUnresponsive(t *testing.T) {
 	}
 }
 
+// Who has never read it says the same. The plain pipe would do, but what it says can't
+// be told from what is folded when the publisher ends a moment later.
+func TestPublisherWithoutTypedPipeIsNotReadAsPlain(t *testing.T) {
+	noLeaks(t)
+	dir := t.TempDir()
+	p := publish(t, PublisherOptions{Dir: dir, Name: "web", checkEvery: time.Hour}, &tally{})
+	noErr(t, os.Remove(typedPath(p)))
+	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline})
+	for range 2 {
+		s := find(t, collectWithin(t, c, waited), "web")
+		if s.Kind != TypedSource || s.ID != p.id || s.State != Unresponsive || s.Snapshot != nil || !errors.Is(s.Err, errNoPipe) {
+			t.Errorf("the source is %+v", s)
+		}
+	}
+	p.check()
+	checkLive(t, collect(t, c), "web", "g: 5\nn: 0\n")
+}
+
+// A plain pipe whose name was that of a dead publisher may have become that of another
+// one since the listing, which is none of the collection's.
+func TestPlainPipeThatAPublisherHasTakenIsNotRead(t *testing.T) {
+	noLeaks(t)
+	path := t.TempDir()
+	dir := openTestDir(t, path)
+	turn := make(turn, 1)
+	read := func() error {
+		s := source{name: statsName("web"), stem: "web", owner: os.Geteuid()}
+		r := s.newReading(dir, CollectorOptions{}, turn, time.Now().Add(patience))
+		r.run()
+		if len(turn) > 0 {
+			t.Error("it has its turn for ever")
+		}
+		return r.err
+	}
+	plain := newPlain(t, path, "web", says("n: 5\n"))
+	go plain.run()
+	noErr(t, read())
+	plain.stop()
+	p := publish(t, PublisherOptions{Dir: path, Name: "web"}, &tally{})
+	before := stat(t, p.Path())
+	if err := read(); !errors.Is(err, errTaken) {
+		t.Errorf("the error is %v", err)
+	}
+	if now := stat(t, p.Path()); now.id != before.id {
+		t.Error("it was read")
+	}
+}
+
+// A Publisher may take the name after the listing and before its pipe is looked at.
+func TestPlainPipeThatAPublisherTakesAfterTheListingIsNotRead(t *testing.T) {
+	path := t.TempDir()
+	dir := openTestDir(t, path)
+	c := newCollector(t, CollectorOptions{Dir: path, Deadline: patience})
+	check := func(l *listing, want int) {
+		t.Helper()
+		c.serial++
+		must(c.remember(dir, l))
+		noErr(t, c.ask(t.Context(), dir, time.Now()))
+		collection := &Collection{Time: time.Now()}
+		for _, s := range c.sources {
+			c.conclude(collection, dir, l, s, newChores())
+		}
+		if n := len(collection.Sources); n != want {
+			t.Errorf("the sources are %+v", collection.Sources)
+		}
+	}
+	plain := newPlain(t, path, "web", says("n: 5\n"))
+	l := must(dir.list())
+	go plain.run()
+	check(l, 1)
+	plain.stop()
+	publish(t, PublisherOptions{Dir: path, Name: "web"}, &tally{n: 3})
+	check(l, 0)
+	check(must(dir.list()), 1)
+}
+
+// On a machine that is much too busy a reading may not have begun when the deadline comes.
+func TestSourceThatWasNotReadInTimeIsUnresponsive(t *testing.T) {
+	path := t.TempDir()
+	dir := openTestDir(t, path)
+	c := newCollector(t, CollectorOptions{Dir: path, Deadline: shortDeadline})
+	publish(t, PublisherOptions{Dir: path, Name: "web"}, &tally{n: 3})
+	writeFile(t, filepath.Join(path, typedName("final", someID)), finalOf(someID, 3))
+	l := must(dir.list())
+	must(c.remember(dir, l))
+	for _, s := range c.sources {
+		s.reading = newReading(dir.share(), s.name, typedText, Limits{}, time.Now())
+		if s.stem == "final" {
+			s.reading.pipe = stat(t, filepath.Join(path, s.name)) // so far it has come
+		}
+		collection := &Collection{Dir: path, Time: time.Now()}
+		c.conclude(collection, dir, l, s, newChores())
+		if found := find(t, collection, s.stem); found.State != Unresponsive || found.Err == nil {
+			t.Errorf("%s is %s: %v", s.stem, found.State, found.Err)
+		}
+		dir.close() // as that reading would have
+	}
+}
+
+// A plain pipe that is gone for all of a collection has no values, also where its pid is
+// somebody's, and where the reading hasn't said so yet when the deadline comes.
+func TestPlainPipeThatStaysAwayHasNoValues(t *testing.T) {
+	path := t.TempDir()
+	dir := openTestDir(t, path)
+	c := newCollector(t, CollectorOptions{Dir: path, Deadline: shortDeadline})
+	plain := newPlain(t, path, ownStem(), says("n: 5\n"))
+	go plain.run()
+	checkLive(t, collect(t, c), ownStem(), "n: 5\n")
+	plain.stop()
+	l := must(dir.list())
+	c.forgetUnlisted(dir, l, must(c.remember(dir, l)))
+	s := c.sources[statsName(ownStem())]
+	s.reading = newReading(dir.share(), s.name, plainText, Limits{}, time.Now())
+	collection := &Collection{Dir: path, Time: time.Now()}
+	c.conclude(collection, dir, l, s, newChores())
+	if len(collection.Sources) > 0 {
+		t.Errorf("the sources are %+v", collection.Sources)
+	}
+	dir.close() // as that reading would have
+}
+
+// A .live file beside a plain publisher's pipe would say that it is a Publisher's, which
+// counts elsewhere.
+func TestPublisherThatFindsANameTakenLeavesNoTraceThere(t *testing.T) {
+	dir := t.TempDir()
+	mkfifo(t, filepath.Join(dir, statsName("web")))
+	made := watchFor(t, unix.IN_CREATE|unix.IN_MOVED_TO, dir)
+	p := publish(t, PublisherOptions{Dir: dir, Name: "web"}, &tally{})
+	want := []string{liveName("web-2", p.id), typedName("web-2", p.id), statsName("web-2")}
+	got := slices.DeleteFunc(made(), func(name string) bool { return strings.HasPrefix(name, tmpPrefix) })
+	if !slices.Equal(got, want) {
+		t.Errorf("made are %q, want %q", got, want)
+	}
+}
+
 func TestStoppedProcessIsUnresponsiveAndKeepsItsPipe(t *testing.T) {
 	dir := t.TempDir()
 	checkGood := goodSources(t, dir)
@@ -611,6 +746,21 @@ func TestStoppedProcessIsUnresponsiveAndKeepsItsPipe(t *testing.T) {
 	if collection := collect(t, c); len(collection.Sources) != 3 {
 		t.Errorf("after its end the sources are %+v", collection.Sources)
 	}
+}
+
+// What it said late, and before it died, is the last that is known of it; its gauges have
+// gone with it.
+func TestProcessThatAnswersLateAndIsKilledIsStale(t *testing.T) {
+	dir := t.TempDir()
+	h := startTally(t, 3, dir, "web")
+	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline})
+	h.signal(t, syscall.SIGSTOP)
+	h.awaitStopped(t)
+	checkState(t, collectWithin(t, c, waited), "web", Unresponsive)
+	h.signal(t, syscall.SIGCONT)
+	awaitReading(t, c, "web")
+	h.kill()
+	checkLast(t, collect(t, c), "web", Stale, "n: 3\n")
 }
 
 func TestKilledProcessIsStaleAtOnceAndRemoved(t *testing.T) {
@@ -824,6 +974,23 @@ func TestPublisherCalledTmpIsNotLitter(t *testing.T) {
 	}
 	if !exists(live) {
 		t.Error("the .live file of a publisher that lives was removed")
+	}
+}
+
+func TestThousandsThatArePassedOverAreCounted(t *testing.T) {
+	noLeaks(t)
+	dir := t.TempDir()
+	for i := range MaxPassedOver + 10 {
+		writeFile(t, filepath.Join(dir, fmt.Sprintf("%03d", i)), "")
+	}
+	collection := collect(t, newCollector(t, CollectorOptions{Dir: dir}))
+	if n := len(collection.PassedOver); n != MaxPassedOver || collection.PassedOver[n-1].Name != fmt.Sprintf("%03d", n-1) || collection.MorePassedOver != 10 {
+		t.Errorf("passed over are %d and %d more", n, collection.MorePassedOver)
+	}
+	// Who asks for one by name is told about it.
+	all := func(string, int) bool { return true }
+	if n := len(collect(t, newCollector(t, CollectorOptions{Dir: dir, Select: all})).PassedOver); n != MaxPassedOver+10 {
+		t.Errorf("passed over are %d", n)
 	}
 }
 

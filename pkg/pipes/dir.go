@@ -40,10 +40,16 @@ var ErrSymlink = errors.New("is a symbolic link, which statvent does not follow"
 // A directory is the pipe directory, opened. What is done in it is done
 // through the descriptor, so that nobody who renames a parent can redirect it.
 type directory struct {
-	fd    int
-	path  string
-	users atomic.Int32 // beside the one who opened it; the last one closes fd
+	fd     int
+	path   string
+	limits Limits       // of what is kept
+	users  atomic.Int32 // beside the one who opened it; the last one closes fd
+	anew   relisting
 }
+
+// unconfigured are the limits of who reads no configuration: the defaults. Tests
+// change them.
+var unconfigured Limits
 
 func openDirectory(path string) (*directory, error) {
 	fd, err := openDir(path)
@@ -53,7 +59,7 @@ func openDirectory(path string) (*directory, error) {
 		}
 		return nil, &fs.PathError{Op: "open", Path: path, Err: err}
 	}
-	return &directory{fd: fd, path: path}, nil
+	return &directory{fd: fd, path: path, limits: unconfigured}, nil
 }
 
 // makeDirectory opens the directory and makes it if it isn't there.
@@ -170,8 +176,8 @@ func stemPID(stem string) (pid int, ok bool) {
 // A listing is what stands in a pipe directory at one moment.
 type listing struct {
 	pipes    []string            // stems of all *.stats
-	typed    map[string][]string // stem -> ids of its .typed files
-	live     map[string][]string // stem -> ids of its .live files
+	typed    map[string][]string // stem -> ids of its .typed files, sorted
+	live     map[string][]string // stem -> ids of its .live files, sorted
 	retained []int               // users of all retained files
 	tmp      []string            // names
 	other    []string            // names that are none of ours and don't begin with a dot
@@ -186,8 +192,10 @@ func (d *directory) list() (*listing, error) {
 	for _, name := range names {
 		l.add(name)
 	}
-	for _, ids := range l.live {
-		slices.Sort(ids) // the same files, the same list
+	for _, listed := range []map[string][]string{l.typed, l.live} {
+		for _, ids := range listed {
+			slices.Sort(ids)
+		}
 	}
 	return l, nil
 }
@@ -211,7 +219,15 @@ func (l *listing) add(name string) {
 }
 
 // hasTyped tells whether that .typed file is listed.
-func (l *listing) hasTyped(stem, id string) bool { return slices.Contains(l.typed[stem], id) }
+func (l *listing) hasTyped(stem, id string) bool { return has(l.typed[stem], id) }
+
+// hasLive tells whether that .live file is.
+func (l *listing) hasLive(stem, id string) bool { return has(l.live[stem], id) }
+
+func has(ids []string, id string) bool {
+	_, found := slices.BinarySearch(ids, id) // anybody may make thousands for one stem
+	return found
+}
 
 // remove unlinks the name if it still stands for that file.
 func (d *directory) remove(name string, id fileID) error {
@@ -221,6 +237,25 @@ func (d *directory) remove(name string, id fileID) error {
 	}
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return &fs.PathError{Op: "remove", Path: filepath.Join(d.path, name), Err: err}
+	}
+	return nil
+}
+
+// clear removes what somebody has planted at the name of another's file, whatever it
+// is. A directory with something in it is moved out of the way: what is in there is
+// nobody's business but its owner's.
+func (d *directory) clear(name string, planted fileInfo) error {
+	if !planted.mode.IsDir() || rmdirAt(d.fd, name) == nil {
+		return d.remove(name, planted.id)
+	}
+	aside := tmpName(planted.uid)
+	err := renameAt(d.fd, name, aside)
+	if err != nil {
+		return &fs.PathError{Op: "remove", Path: filepath.Join(d.path, name), Err: err}
+	}
+	if moved, err := statAt(d.fd, aside); err == nil && moved.id != planted.id {
+		// Somebody was faster, and it is what should stand there.
+		_ = moveAt(d.fd, aside, name)
 	}
 	return nil
 }
@@ -293,6 +328,10 @@ func fillFile(fd, uid int, perm uint32, text []byte) error {
 	return chmodFD(fd, perm)
 }
 
+// errTwoNames is the error of a file with another name, which may be that of something
+// else: where fs.protected_hardlinks is 0, anybody may give any file one.
+var errTwoNames = errors.New("it has another name as well")
+
 // checkFile says what is wrong with a regular file of which only its owner
 // should be able to change anything.
 func checkFile(info fileInfo) error {
@@ -300,7 +339,7 @@ func checkFile(info fileInfo) error {
 	case !info.mode.IsRegular():
 		return errors.New("it is " + info.kind() + ", not a regular file")
 	case info.links > 1:
-		return errors.New("it has another name as well")
+		return errTwoNames
 	case info.mode.Perm()&0o022 != 0:
 		return errors.New("others than its owner may write it")
 	}

@@ -81,6 +81,9 @@ func (d *directory) newFIFO(tmp, name string, perm fs.FileMode) (*fifo, error) {
 	}
 	f := &fifo{path: filepath.Join(d.path, name), handle: handle, waker: -1}
 	info, err := f.stat(d, tmp)
+	if err == nil && (!info.isFIFO() || info.uid != effectiveUID() || info.links > 1) {
+		err = errPlanted // the directory's owner can swap it
+	}
 	if err == nil && info.mode.Perm() != perm.Perm() {
 		err = f.chmod(d, tmp, uint32(perm.Perm()))
 	}

@@ -465,7 +465,7 @@ func text(s *format.Snapshot) string {
 func newCollector(t testing.TB, opts CollectorOptions) *Collector {
 	t.Helper()
 	c := NewCollector(opts)
-	t.Cleanup(c.Close)
+	t.Cleanup(func() { c.Close() })
 	return c
 }
 

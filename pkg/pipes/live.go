@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -83,49 +82,83 @@ func (d *directory) openLive(stem, id string) (int, fileInfo, error) {
 // or of root.
 func (i fileInfo) speaksFor(pipe fileInfo) bool { return i.uid == pipe.uid || i.uid == 0 }
 
-// speakingFor returns those of the ids whose .live files speak for the pipe.
+// speakingFor returns those of the ids whose .live files speak for the pipe, or may, the
+// first maxSpeaking of them.
 func (d *directory) speakingFor(pipe fileInfo, stem string, ids []string) []string {
 	var speaking []string
 	for _, id := range ids {
-		if info, err := statAt(d.fd, liveName(stem, id)); err == nil && info.speaksFor(pipe) {
+		if len(speaking) == maxSpeaking {
+			break
+		}
+		info, err := statAt(d.fd, liveName(stem, id))
+		if err == nil && info.speaksFor(pipe) || cannotTell(err) {
 			speaking = append(speaking, id)
 		}
 	}
 	return speaking
 }
 
+// maxSpeaking is how many .live files are asked about one plain pipe, and how many are
+// locked at once. There is one where its user means well.
+const maxSpeaking = 64
+
 // A liveness is what the .live files of a pipe say about its publisher: that it is
-// alive also while somebody removes what a dead one has left, and where this
-// process has no descriptor to look.
+// alive also while somebody removes what a dead one has left.
 type liveness int
 
 const (
 	unknown liveness = iota // there are none: a plain publisher
 	alive
 	dead
+	hidden // this process can't look just now
 )
+
+// mayBeAlive tells whether nothing may be done that takes a dead publisher.
+func (l liveness) mayBeAlive() bool { return l == alive || l == hidden }
 
 func (d *directory) liveness(stem string, ids []string, pipe fileInfo) liveness {
 	said := unknown
 	for _, id := range ids {
 		fd, info, err := d.openLive(stem, id)
-		if outOfDescriptors(err) {
-			return alive // or who knows
+		got := false
+		if err == nil {
+			got, err = tryLock(fd, false)
+			closeFD(fd)
 		}
-		if err != nil {
-			continue
-		}
-		got, err := tryLock(fd, false)
-		closeFD(fd)
-		if err != nil || !info.speaksFor(pipe) {
-			continue
-		}
-		if !got {
+		switch {
+		case cannotTell(err):
+			said = hidden
+		case err != nil || !info.speaksFor(pipe):
+		case !got:
 			return alive
+		case said != hidden:
+			said = dead
 		}
-		said = dead
 	}
 	return said
+}
+
+// recorderOf returns which of the ids is that of the recorder whose plain pipe that
+// is, if it is one's that may live.
+func (d *directory) recorderOf(stem string, ids []string, pipe fileInfo) (id string) {
+	for _, id := range ids {
+		live, err := statAt(d.fd, liveName(stem, id))
+		if cannotTell(err) || err == nil && live.uid == pipe.uid && d.liveness(stem, []string{id}, pipe).mayBeAlive() {
+			return id
+		}
+	}
+	return ""
+}
+
+// isRecorders tells whether the plain pipe may be that of a recorder that lives: as
+// long as a recorder has one, its .live file is there. It may be called while somebody
+// else lists the directory.
+func (d *directory) isRecorders(stem string, pipe fileInfo) (bool, error) {
+	l, err := d.listAnew()
+	if err != nil {
+		return false, err
+	}
+	return d.recorderOf(stem, l.live[stem], pipe) != "", nil
 }
 
 // livePID returns the pid that the stem's publisher wrote into its .live file,
@@ -157,22 +190,53 @@ func (d *directory) livePID(stem string, ids []string, pipe fileInfo) (pid int, 
 	return pid, since
 }
 
+// lockDead locks a dead publisher's .live file for who cleans up after it, until
+// unlock is called and fd closed; unlock is nil if the publisher lives, or somebody
+// else is at it. The flock that goes with fd is a shared one, since to others the
+// publisher must not look alive meanwhile; what keeps out others who clean up is a
+// lock of another kind, where there is one.
+func lockDead(fd int) (unlock func(), err error) {
+	if got, err := tryLock(fd, false); err != nil || !got {
+		return nil, err
+	}
+	held, got, err := lockBeside(fd)
+	switch {
+	case err == nil && got:
+		return func() { closeFD(held) }, nil
+	case err == nil, cannotTell(err):
+		return nil, err
+	}
+	// Not ours to write, or there is no such lock here.
+	if got, err := tryLock(fd, true); err != nil || !got {
+		return nil, err
+	}
+	return func() {}, nil
+}
+
 // removeDead removes what the dead publishers of a stem left behind: the pipe,
 // then their .live files, except those of the ids in typed, whose counters
 // nobody has taken over yet. It does nothing and says false if one of them
 // lives, if none of the files speaks for the pipe, or if another remover or a
-// newcomer is at it: the flock on a dead one's file belongs to whoever cleans
-// up after it.
+// newcomer is at it: see lockDead.
 func (d *directory) removeDead(stem string, ids, typed []string) (removed bool, err error) {
 	pipe, err := statAt(d.fd, statsName(stem))
 	hasPipe := err == nil
 	if hasPipe && !pipe.isFIFO() {
 		return false, nil
 	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return false, &fs.PathError{Op: "remove", Path: filepath.Join(d.path, statsName(stem)), Err: err}
+	}
 	found := false
 	dead := make(map[string]fileID)
-	for _, id := range ids {
+	if hasPipe {
+		ids = d.speakingFor(pipe, stem, ids)
+	}
+	for _, id := range ids[:min(len(ids), maxSpeaking)] {
 		fd, info, err := d.openLive(stem, id)
+		if cannotTell(err) {
+			return false, &fs.PathError{Op: "lock", Path: filepath.Join(d.path, liveName(stem, id)), Err: err}
+		}
 		if err != nil {
 			continue // gone, or not what a publisher makes
 		}
@@ -180,11 +244,13 @@ func (d *directory) removeDead(stem string, ids, typed []string) (removed bool, 
 		if hasPipe && !info.speaksFor(pipe) {
 			continue
 		}
-		if got, err := tryLock(fd, true); err != nil || !got {
+		unlock, err := lockDead(fd)
+		if err != nil || unlock == nil {
 			return false, err
 		}
+		defer unlock()
 		found = true
-		if !slices.Contains(typed, id) {
+		if !has(typed, id) {
 			dead[liveName(stem, id)] = info.id
 		}
 	}

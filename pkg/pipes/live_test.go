@@ -243,6 +243,56 @@ func TestLiveFileCanNotBeLockedByANeighbourFirst(t *testing.T) {
 	stop()
 }
 
+// Somebody who cleans up after a dead publisher keeps out others who do, and doesn't
+// make it look alive; neither does one who can't open the file for writing, or has an
+// older version, get in its way.
+func TestDeadLooksDeadWhileSomebodyCleansUp(t *testing.T) {
+	noLeaks(t)
+	path := t.TempDir()
+	dir := openTestDir(t, path)
+	pipe := stat(t, mkfifo(t, filepath.Join(path, "web.stats")))
+	name := liveName("web", someID)
+	file := writeFile(t, filepath.Join(path, name), "pid: 1\n")
+	lock := func() func() {
+		t.Helper()
+		fd, _, err := dir.openLive("web", someID)
+		noErr(t, err)
+		unlock, err := lockDead(fd)
+		noErr(t, err)
+		if unlock == nil {
+			closeFD(fd)
+			return nil
+		}
+		return func() { unlock(); closeFD(fd) }
+	}
+	unlock := lock()
+	if got := dir.liveness("web", []string{someID}, pipe); got != dead {
+		t.Errorf("the liveness is %d meanwhile", got)
+	}
+	if lock() != nil {
+		t.Error("two have the lock")
+	}
+	if removed, err := dir.removeDead("web", []string{someID}, nil); removed || err != nil {
+		t.Errorf("removed: %v, %v", removed, err)
+	}
+	fd, err := openReadAt(dir.fd, name)
+	noErr(t, err)
+	if got, err := tryLock(fd, true); got || err != nil {
+		t.Errorf("an exclusive flock: %v, %v", got, err)
+	}
+	closeFD(fd)
+	unlock()
+	release := lockFile(t, file) // an older version
+	if lock() != nil {
+		t.Error("two have the lock, one an exclusive flock")
+	}
+	release()
+	if unlock = lock(); unlock == nil {
+		t.Fatal("nobody has the lock, and it can't be had")
+	}
+	unlock()
+}
+
 func TestRemoveDeadRemovesOnlyTheDead(t *testing.T) {
 	noLeaks(t)
 	check := func(what string, wantRemoved bool, prepare func(path string) (left []string)) {

@@ -84,7 +84,7 @@ func (c *Collector) addLeftOut(collection *Collection, retained []int) {
 	}
 }
 
-// Change puts the Deadline, StaleAfter, Aggregate and Owners of these options in
+// Change puts the Deadline, StaleAfter, Limits, Aggregate and Owners of these options in
 // force for the collections that begin from here on. What else they say stays as
 // it was. It waits for the collection that is under way.
 func (c *Collector) Change(opts CollectorOptions) {
@@ -93,15 +93,19 @@ func (c *Collector) Change(opts CollectorOptions) {
 	defer c.mu.Unlock()
 	c.opts.Deadline, c.opts.StaleAfter = opts.Deadline, opts.StaleAfter
 	c.opts.Aggregate, c.opts.Owners = opts.Aggregate, opts.Owners
+	if c.opts.Limits.MaxHostStats != opts.Limits.MaxHostStats {
+		c.places = newPlaces(opts.Limits.MaxHostStats) // others may have to go
+	}
+	c.opts.Limits, c.maxSources = opts.Limits, opts.maxSources()
 	for name, s := range c.sources {
-		if s.pipe.id == (fileID{}) || c.owners().have(s.pipe.uid) {
+		if s.owner == nobodys || c.owners().have(s.owner) {
 			continue
 		}
 		// It may count again one day, and have been killed by then; this collector may
 		// end before the next collection.
 		if s.isTyped() && s.last != nil {
-			c.keep(s.id, lastSeen{s.last.snapshot.Lasting(), s.last.at})
-			c.leftOut[name] = Source{Name: s.stem, ID: s.id, UID: s.pipe.uid}
+			c.keep(savedID(s.owner, s.id), lastSeen{s.last.snapshot.Lasting(), s.last.at})
+			c.leftOut[name] = Source{Name: s.stem, ID: s.id, UID: s.owner}
 		}
 		c.forget(name)
 	}

@@ -118,13 +118,13 @@ func ReadText(r io.Reader, limits Limits) (snapshots []*format.Snapshot, err err
 	if formatOf(text.Bytes()) == plainText {
 		p := format.PlainParser{MaxLine: limits.MaxLine, MaxStats: limits.MaxStats}
 		if _, err := text.WriteTo(&p); err != nil {
-			return nil, err
+			return nil, limits.said(err)
 		}
 		return []*format.Snapshot{p.Snapshot()}, nil
 	}
 	p := format.TypedParser{MaxLine: limits.MaxLine, MaxStats: limits.MaxStats}
 	if _, err := text.WriteTo(&p); err != nil {
-		return nil, err
+		return nil, limits.said(err)
 	}
 	docs, err := p.Documents()
 	snapshots = make([]*format.Snapshot, len(docs))
@@ -139,7 +139,15 @@ func ReadText(r io.Reader, limits Limits) (snapshots []*format.Snapshot, err err
 func copyLimited(w io.Writer, r io.Reader, limits Limits) error {
 	n, err := io.Copy(w, io.LimitReader(r, int64(limits.MaxBytes)+1))
 	if err == nil && n > int64(limits.MaxBytes) {
-		err = fmt.Errorf("more than %d bytes", limits.MaxBytes)
+		err = &LimitError{LimitSourceBytes, limits.MaxBytes}
+	}
+	return limits.said(err)
+}
+
+// said returns an error of a parser as a LimitError if it is one.
+func (l Limits) said(err error) error {
+	if errors.Is(err, format.ErrTooManyStats) {
+		return &LimitError{LimitSourceStats, l.MaxStats}
 	}
 	return err
 }

@@ -12,6 +12,7 @@ import (
 type pipe struct {
 	publisher *Publisher
 	name      func() string // the caller holds publisher.mu
+	stays     bool          // its name is never without a file: readers take what has none for ended
 	render    func(b []byte) []byte
 	done      chan struct{} // closed when serve has ended
 	strays    strays
@@ -44,18 +45,25 @@ func (p *pipe) serve() {
 			pause = min(2*pause, retryMax)
 			continue
 		}
-		pause = retryMin
 		retire := p.strays.add
 		switch p.replace(f) {
 		case replaced:
 		case stuck:
 			// The next one may be for want of what this one holds.
 			retire = p.strays.drop
+		case unchanged:
+			closeFD(w) // the reader tries again
+			if !p.rest(pause) {
+				return
+			}
+			pause = min(2*pause, retryMax)
+			continue
 		case withdrawn:
 			closeFD(w)
 			retire(f)
 			continue
 		}
+		pause = retryMin
 		p.rendering.Store(true)
 		text = p.render(text[:0])
 		p.rendering.Store(false)
@@ -155,10 +163,14 @@ func (p *pipe) await(f *fifo) (int, error) {
 		return -1, errNoFIFO
 	}
 	w, err := aboveStd(f.openForWriting())
-	if err != nil && p.replace(f) != replaced {
-		p.strays.drop(f)
-	} else if err != nil {
-		p.strays.add(f)
+	if err != nil {
+		switch p.replace(f) {
+		case replaced:
+			p.strays.add(f)
+		case stuck, withdrawn:
+			p.strays.drop(f)
+		case unchanged:
+		}
 	}
 	return w, err
 }
@@ -168,7 +180,8 @@ type replacement int
 
 const (
 	replaced  replacement = iota // a fresh one has it
-	stuck                        // no fresh one could be made
+	stuck                        // no fresh one could be made, and nothing has it
+	unchanged                    // no fresh one could be made, and so it has it still
 	withdrawn                    // it had lost it before: the reader is our own, to wake us
 )
 
@@ -188,6 +201,9 @@ func (p *pipe) replace(f *fifo) replacement {
 	if err == nil {
 		p.current = next
 		return replaced
+	}
+	if p.stays && pub.at(name, f.id) {
+		return unchanged
 	}
 	_ = pub.dir.remove(name, f.id) // or somebody else has the place
 	p.current = nil

@@ -61,7 +61,7 @@ func Publish(opts PublisherOptions, stats Stats) (*Publisher, error) {
 	}
 	p := &Publisher{opts: opts, source: stats, closing: make(chan struct{})}
 	p.stats = &pipe{publisher: p, name: p.statsName, render: p.plainRenderer(), done: make(chan struct{})}
-	p.typed = &pipe{publisher: p, name: p.typedName, render: p.typedRenderer(), done: make(chan struct{})}
+	p.typed = &pipe{publisher: p, name: p.typedName, render: p.typedRenderer(), stays: true, done: make(chan struct{})}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := p.claim(); err != nil {
@@ -178,8 +178,12 @@ func (p *Publisher) claim() error {
 // claimStem makes the files of that stem: first the one that shows that we
 // live, so that a pipe without it is never ours, and last the plain pipe, which
 // nobody of ours reads where there is a typed one. Its error is fs.ErrExist if
-// the stem is somebody else's.
+// the stem is somebody else's: then nothing is made, lest a plain pipe be taken for
+// ours meanwhile.
 func (p *Publisher) claimStem(dir *directory, stem string) (err error) {
+	if dir.isTaken(stem) {
+		return fs.ErrExist
+	}
 	live, err := dir.createLive(stem, p.id, os.Getpid())
 	if err != nil {
 		return err
@@ -204,6 +208,17 @@ func (p *Publisher) claimStem(dir *directory, stem string) (err error) {
 	}
 	p.live, p.typed.current, p.stats.current = live, typed, stats
 	return nil
+}
+
+// isTaken tells whether there is something at the plain name of a stem that no dead
+// publisher has left.
+func (d *directory) isTaken(stem string) bool {
+	pipe, err := statAt(d.fd, statsName(stem))
+	if err != nil {
+		return false // or it can't be told: see claimStem
+	}
+	l, err := d.list()
+	return err != nil || !pipe.isFIFO() || d.liveness(stem, l.live[stem], pipe) != dead
 }
 
 // replaceDead removes a dead publisher's pipe at the stem, and tells whether it
@@ -253,10 +268,10 @@ func (p *Publisher) intact() bool {
 	return p.at(p.statsName(), p.stats.current.id) && p.at(p.typedName(), p.typed.current.id) && p.at(p.live.name, p.live.id)
 }
 
-// at tells whether that file is at the name.
+// at tells whether that file is at the name, as far as one can tell.
 func (p *Publisher) at(name string, id fileID) bool {
 	info, err := statPath(filepath.Join(p.opts.Dir, name))
-	return err == nil && info.id == id
+	return err == nil && info.id == id || cannotTell(err)
 }
 
 // repair puts back what is missing, under the same id; where it can't, because
@@ -299,11 +314,24 @@ func (p *Publisher) putBack() error {
 	return nil
 }
 
+// ifStillThere returns the error of folding if that left the final where it is for
+// want of room: it counts there, but should not stay.
+func (d *directory) ifStillThere(name string, foldErr error) error {
+	if !errors.Is(foldErr, ErrFull) {
+		return nil
+	}
+	if _, err := statAt(d.fd, name); err == nil {
+		return fmt.Errorf("what was counted stays in a file of its own: %w", foldErr)
+	}
+	return nil
+}
+
 // Close ends the publisher. What it counted is handed over: its typed pipe turns
 // into a regular file, the final, which is then folded into the user's retained
 // file, by us or by whoever is at that. Then nobody is answered any more, and
 // slow readers are cut off. Close waits for nobody, except up to 50 ms for a
-// snapshot that is being made, and says so if that took longer.
+// snapshot that is being made, and says so if that took longer. It also says so, with
+// ErrFull, where the retained file has no room: the final counts where it is then.
 func (p *Publisher) Close() error {
 	p.mu.Lock()
 	if p.closed {
@@ -350,6 +378,9 @@ func (p *Publisher) handOver() (err error) {
 	}
 	text := format.AppendTyped(nil, &document)
 	finalErr := p.typed.leave(func(f *fifo) error {
+		if err := p.dir.checkFinal(&document, text); err != nil {
+			return &fs.PathError{Op: "write", Path: filepath.Join(p.dir.path, p.typedName()), Err: err}
+		}
 		return p.dir.putFinal(p.typedName(), f, text)
 	})
 	if errors.Is(finalErr, fs.ErrNotExist) { // somebody has deleted the directory
@@ -365,7 +396,9 @@ func (p *Publisher) handOver() (err error) {
 		closeFD(p.live.fd)
 	}
 	if finalErr == nil {
-		_, _ = p.dir.fold(effectiveUID(), nil) // it is kept; what can't be folded now, somebody will fold
+		// It is kept; what can't be folded now, somebody will fold.
+		_, foldErr := p.dir.fold(effectiveUID(), nil)
+		err = errors.Join(err, p.dir.ifStillThere(p.typedName(), foldErr))
 	}
 	p.dir.close()
 	p.dir, p.live = nil, nil

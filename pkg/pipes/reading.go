@@ -22,6 +22,8 @@ var (
 	errEmptied  = errors.New("other readers took every snapshot")
 	errNoPipe   = errors.New("its pipe was deleted; it is put back within a minute")
 	errChanged  = errors.New("something else took its place while it was opened")
+	errTaken    = errors.New("a Publisher has taken its place")
+	errHidden   = errors.New("whether its process lives can't be told just now")
 	errCanceled = errors.New("given up")
 )
 
@@ -37,12 +39,17 @@ type reading struct {
 	instead  string // a plain pipe to read if that is in a version that isn't known
 	limits   Limits
 	owners   owners    // nothing of others is opened
+	owner    int       // whose it was when it was listed, or nobodys
+	turn     turn      // of the owner
 	deadline time.Time // from then on it waits for nothing but its writer
 
 	// hopeful tells whether an entry that isn't there may come back at once: a
 	// plain publisher removes its pipe after each reader and makes another, and a
 	// Publisher puts back what was deleted.
 	hopeful func() bool
+	// taken tells of a source's plain pipe whether it is that of a Publisher, which
+	// counts elsewhere.
+	taken func(pipe fileInfo) (bool, error)
 	// last is what the source has sent before, or nil.
 	last *format.Snapshot
 	// dead tells whether the writer is known to be gone.
@@ -65,13 +72,41 @@ type reading struct {
 // run does it.
 func (r *reading) run() {
 	r.answer, r.err = r.read()
-	if errors.Is(r.err, format.ErrVersion) && r.instead != "" && !r.final {
+	if errors.Is(r.err, format.ErrVersion) && r.instead != "" && !r.final && r.isOwners(r.instead) {
 		r.name, r.format = r.instead, plainText
 		r.answer, r.err = r.read()
 	}
 	r.at = time.Now()
 	r.dir.close()
 	close(r.done)
+}
+
+// nobodys stands for the owner of an entry that went before anybody looked.
+const nobodys = -1
+
+// isOwners tells whether the entry is of the one whose source this is, as far as it is
+// there: it may come back at once.
+func (r *reading) isOwners(name string) bool {
+	info, err := statAt(r.dir.fd, name)
+	return err == nil && r.check(info) == nil || errors.Is(err, fs.ErrNotExist)
+}
+
+// check says so of a file that isn't the owner's, or that is somebody's who is left
+// out. One with another name may be read there as well, or be none that publishes.
+func (r *reading) check(info fileInfo) error {
+	if err := r.owners.check(info); err != nil {
+		return err
+	}
+	switch {
+	case r.owner == nobodys:
+		return nil
+	case info.uid != r.owner:
+		return fs.ErrNotExist // the one that was listed
+	case info.isFIFO() && info.links > 1:
+		return errTwoNames
+	default:
+		return nil
+	}
 }
 
 // finished tells whether there is a result.
@@ -137,7 +172,7 @@ func (r *reading) read() (answer *format.Document, err error) {
 // no lock.
 func (r *reading) mayPass(err error) bool {
 	return errors.Is(err, errBusy) || errors.Is(err, errEmptied) || errors.Is(err, errChanged) || errors.Is(err, format.ErrTorn) && !r.final ||
-		outOfDescriptors(err) || errors.Is(err, fs.ErrNotExist) && r.hopeful()
+		cannotTell(err) || errors.Is(err, fs.ErrNotExist) && r.hopeful()
 }
 
 // How long a reading rests before it looks for a fresh FIFO.
@@ -175,21 +210,29 @@ func (r *reading) readOnce() (*format.Document, error) {
 	if err != nil {
 		return nil, r.pathError(err)
 	}
+	if err := r.check(info); err != nil {
+		return nil, r.pathError(err)
+	}
 	r.mu.Lock()
 	r.pipe = info
 	r.mu.Unlock()
-	if err := r.owners.check(info); err != nil {
-		return nil, r.pathError(err)
+	if !r.turn.take(r.stop) {
+		return nil, errCanceled
 	}
 	if r.format == typedText && info.mode.IsRegular() {
-		answer, _, err := r.dir.readTypedFile(r.name, r.limits, r.owners)
+		defer r.turn.giveBack()
+		answer, info, err := r.dir.readTypedFile(r.name, r.limits, r.owners)
 		r.final = true
+		if err == nil {
+			err = r.check(info)
+		}
 		if err != nil {
 			return nil, r.pathError(err)
 		}
 		return answer, nil
 	}
 	file, err := r.open(info)
+	r.turn.giveBack()
 	if err != nil {
 		return nil, err
 	}
@@ -197,7 +240,9 @@ func (r *reading) readOnce() (*format.Document, error) {
 		r.mu.Lock()
 		r.file = nil
 		r.mu.Unlock()
+		r.turn.take(nil) // however long that takes: there is a descriptor to be closed
 		_ = file.Close()
+		r.turn.giveBack()
 	}()
 	return r.drain(file)
 }
@@ -213,16 +258,23 @@ func (r *reading) open(before fileInfo) (*os.File, error) {
 	if !before.isFIFO() {
 		return nil, errNotFIFO
 	}
+	if r.taken != nil {
+		if taken, err := r.taken(before); err != nil {
+			return nil, r.pathError(err)
+		} else if taken {
+			return nil, errTaken
+		}
+	}
 	fd, err := openReadAt(r.dir.fd, r.name)
 	if err != nil {
 		return nil, r.pathError(err)
 	}
 	after, err := statFD(fd)
-	if err == nil && !after.isFIFO() {
-		err = errChanged // a publisher that ends puts its final there
+	if err == nil && (!after.isFIFO() || r.taken != nil && after.id != before.id) {
+		err = errChanged // a publisher that ends puts its final there; or another begins
 	}
 	if err == nil {
-		err = r.owners.check(after)
+		err = r.check(after)
 	}
 	if err == nil {
 		var locked bool
@@ -269,7 +321,14 @@ func (r *reading) drain(file *os.File) (*format.Document, error) {
 		if err := r.setLook(file, look); err != nil {
 			return nil, err
 		}
-		err := conn.Read(func(fd uintptr) bool { return t.pump(int(fd)) })
+		err := conn.Read(func(fd uintptr) bool {
+			if !r.turn.take(r.stop) {
+				t.err = errCanceled
+				return true
+			}
+			defer r.turn.giveBack()
+			return t.pump(int(fd))
+		})
 		switch {
 		case t.ended:
 			return t.parser.end()
@@ -330,9 +389,9 @@ func (t *transfer) pump(fd int) (over bool) {
 		if n > 0 {
 			t.opened = true
 			if t.total += n; t.total > t.limits.MaxBytes {
-				t.err = fmt.Errorf("sent more than %d bytes", t.limits.MaxBytes)
+				t.err = fmt.Errorf("sent %w", &LimitError{LimitSourceBytes, t.limits.MaxBytes})
 			} else if _, err := t.parser.Write(buf[:n]); err != nil {
-				t.err = fmt.Errorf("sent more than %d stats", t.limits.MaxStats)
+				t.err = fmt.Errorf("sent %w", &LimitError{LimitSourceStats, t.limits.MaxStats})
 			}
 			if t.err != nil {
 				return true
@@ -378,29 +437,6 @@ func (t *transfer) pump(fd int) (over bool) {
 	}
 }
 
-// Limits bound what one source may send. Zero values are replaced by the
-// defaults.
-type Limits struct {
-	MaxBytes int // of one snapshot; 64 MiB
-	MaxLine  int // bytes; a longer line is skipped; 64 KiB
-	MaxStats int // of one snapshot; 100,000
-}
-
-const defaultMaxBytes = 64 << 20
-
-func (l Limits) withDefaults() Limits {
-	if l.MaxBytes == 0 {
-		l.MaxBytes = defaultMaxBytes
-	}
-	if l.MaxLine == 0 {
-		l.MaxLine = format.DefaultMaxLine
-	}
-	if l.MaxStats == 0 {
-		l.MaxStats = format.DefaultMaxStats
-	}
-	return l
-}
-
 // ReadFIFO reads one snapshot from the FIFO at the path, or that a link there
 // points to, in a pipe directory or elsewhere, and waits for its writer until
 // ctx is done. It is in either format.
@@ -436,6 +472,7 @@ func newReading(dir *directory, name string, format textFormat, limits Limits, d
 		dir:      dir,
 		name:     name,
 		format:   format,
+		owner:    nobodys,
 		limits:   limits.withDefaults(),
 		deadline: deadline,
 		hopeful:  func() bool { return false },

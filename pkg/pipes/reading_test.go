@@ -251,17 +251,6 @@ func TestReadTextReadsAnythingPlain(t *testing.T) {
 	}
 }
 
-func TestLimitsHaveDefaults(t *testing.T) {
-	got := Limits{}.withDefaults()
-	if want := (Limits{MaxBytes: 64 << 20, MaxLine: 64 << 10, MaxStats: 100_000}); got != want {
-		t.Errorf("the defaults are %+v, want %+v", got, want)
-	}
-	if own := (Limits{MaxBytes: 1, MaxLine: 2, MaxStats: 3}); own.withDefaults() != own {
-		t.Errorf("%+v became %+v", own, own.withDefaults())
-	}
-}
-
-// A reader without a lock, such as cat, may take what another one waited for.
 func TestReaderWhoseSnapshotWasTakenGetsTheNext(t *testing.T) {
 	noLeaks(t)
 	for _, pathOf := range []func(p *Publisher) string{(*Publisher).Path, typedPath} {

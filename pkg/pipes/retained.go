@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 
@@ -14,9 +15,11 @@ import (
 
 // What finished processes leave behind is folded: added to their user's
 // retained file, with a note of the id, in one rewrite under a lock; then the
-// id's path is unlinked. A note stays for as long as the path is linked. So
-// whoever finds the id noted, or the path gone, knows that it is in the retained
-// file, and nobody adds it twice, whenever a process is killed.
+// id's path is unlinked. A note stays for as long as the path is linked, or the
+// .live file: whoever cleans up locks that, and the recorder looks alive meanwhile.
+// So whoever finds the id noted, or the path gone of one that doesn't live, knows
+// that it is in the retained file, and nobody adds it twice, whenever a process is
+// killed.
 
 // putFinal puts what a publisher counted at the name of its typed pipe, in the
 // place of the FIFO.
@@ -58,14 +61,23 @@ func retain(path, stem string, doc *format.Document) error {
 // reads of one source.
 func (d *directory) leave(stem string, doc *format.Document) error {
 	doc.ID = newID()
-	name, text, limits := typedName(stem, doc.ID), format.AppendTyped(nil, doc), Limits{}.withDefaults()
-	if len(doc.Snapshot.Stats) > limits.MaxStats || len(text) > limits.MaxBytes {
-		return &fs.PathError{Op: "write", Path: filepath.Join(d.path, name), Err: errTooMuch}
+	name, text := typedName(stem, doc.ID), format.AppendTyped(nil, doc)
+	if err := d.checkFinal(doc, text); err != nil {
+		return &fs.PathError{Op: "write", Path: filepath.Join(d.path, name), Err: err}
 	}
 	return d.putFinal(name, nil, text)
 }
 
-var errTooMuch = errors.New("it would have more stats or bytes than anybody reads")
+// checkFinal says so if nobody would read that.
+func (d *directory) checkFinal(doc *format.Document, text []byte) error {
+	limits := d.limits.atLeastDefaults()
+	if len(doc.Snapshot.Stats) > limits.MaxStats || len(text) > limits.MaxBytes {
+		return fmt.Errorf("%w: %d stats, %d bytes", errTooMuch, len(doc.Snapshot.Stats), len(text))
+	}
+	return nil
+}
+
+var errTooMuch = errors.New("it would be more than anybody reads")
 
 // readTypedFile reads a regular file with one document, if it belongs to one of
 // the owners.
@@ -75,6 +87,9 @@ func (d *directory) readTypedFile(name string, limits Limits, owners owners) (*f
 		return nil, info, err
 	}
 	defer file.Close()
+	if info.size > int64(limits.MaxBytes) { // and need not be read to know it
+		return nil, info, &LimitError{LimitSourceBytes, limits.MaxBytes}
+	}
 	parser := newParser(typedText, limits, nil)
 	if err := copyLimited(parser, file, limits); err != nil {
 		return nil, info, err
@@ -83,18 +98,16 @@ func (d *directory) readTypedFile(name string, limits Limits, owners owners) (*f
 	return doc, info, err
 }
 
-// retainedLimits bound a retained file, which has the names of many processes. A
-// file beyond them is left as it is, and what would be added stays beside it.
-var retainedLimits = Limits{MaxStats: 1_000_000}.withDefaults()
-
 // readRetained reads the retained file of a user; what isn't there is empty.
 func (d *directory) readRetained(uid int) (*format.Document, fileInfo, error) {
-	doc, info, err := d.readTypedFile(retainedName(uid), retainedLimits, nil)
+	// Its owner is looked at first: the text of what somebody has planted may be long.
+	doc, info, err := d.readTypedFile(retainedName(uid), d.limits.toReadRetained(), owners{uid})
+	others := new(OwnerError)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return &format.Document{Snapshot: &format.Snapshot{Ended: true}}, info, nil
-	case err == nil && info.uid != uid:
-		err = fmt.Errorf("it belongs to user %d", info.uid)
+	case errors.As(err, &others):
+		err = &plantedError{others.UID}
 	}
 	if err != nil {
 		return nil, info, &fs.PathError{Op: "read", Path: filepath.Join(d.path, retainedName(uid)), Err: err}
@@ -102,6 +115,11 @@ func (d *directory) readRetained(uid int) (*format.Document, fileInfo, error) {
 	doc.Snapshot.Ended = true
 	return doc, info, nil
 }
+
+// A plantedError is the error of a user's retained file that belongs to another.
+type plantedError struct{ uid int }
+
+func (e *plantedError) Error() string { return fmt.Sprintf("it belongs to user %d", e.uid) }
 
 // mayFold tells whether this process may write that user's files.
 func mayFold(uid int) bool { return effectiveUID() == uid || actsForAll() }
@@ -124,7 +142,7 @@ func (d *directory) lockRetained(uid int) (lock *os.File, got bool, err error) {
 		}
 		if err != nil {
 			// Who acts for all removes what isn't the user's own; others can't.
-			if actsForAll() && d.remove(name, info.id) == nil {
+			if actsForAll() && !cannotTell(err) && d.clear(name, info) == nil {
 				continue
 			}
 			return nil, false, &fs.PathError{Op: "lock", Path: filepath.Join(d.path, name), Err: err}
@@ -207,9 +225,9 @@ type folding struct {
 // foldLocked does one rewrite. The caller has the lock.
 func (f *folding) foldLocked(lock *os.File) error {
 	kept, info, err := f.dir.readRetained(f.uid)
-	if err != nil && info.uid != f.uid && actsForAll() {
+	if err != nil && info.uid != f.uid && actsForAll() && !cannotTell(err) {
 		// Somebody has planted it.
-		if err := f.dir.remove(retainedName(f.uid), info.id); err != nil {
+		if err := f.dir.clear(retainedName(f.uid), info); err != nil {
 			return err
 		}
 		kept, _, err = f.dir.readRetained(f.uid)
@@ -221,23 +239,90 @@ func (f *folding) foldLocked(lock *os.File) error {
 	if err != nil {
 		return err
 	}
-	found := f.find(l, kept.Folded, true)
-	err = f.rewrite(kept, found, lock)
-	if errors.Is(err, errFull) && f.changes != nil {
-		// What has ended counts where it is; the changes may make room.
-		found = f.find(l, kept.Folded, false)
-		err = f.rewrite(kept, found, lock)
+	fold := func(fits func(*format.Document) bool) (leftovers, error) {
+		found, err := f.find(l, kept.Folded, &batch{fits: fits})
+		if err == nil {
+			err = f.rewrite(kept, found, lock)
+		}
+		return found, err
+	}
+	var full error
+	found, err := fold(everything)
+	if errors.Is(err, ErrFull) {
+		// What has ended counts where it is. What brings no new name needs little room.
+		full = err
+		found, err = fold(onlyNamesOf(kept))
+	}
+	if errors.Is(err, ErrFull) && f.changes != nil {
+		// The changes may make room.
+		found, err = fold(nothing)
 	}
 	if err != nil {
 		return err
 	}
 	f.folded += len(found.ended)
 	f.dir.removeLitter(l.tmp, time.Now(), nil)
-	var errs []error
+	errs := []error{full}
 	for name, id := range found.done {
 		errs = append(errs, f.dir.remove(name, id))
 	}
 	return errors.Join(errs...)
+}
+
+// A batch is what one rewrite adds. Anybody may leave thousands of finals, of which each
+// may be as large as a source: all that are taken are in memory at once, and the others
+// come with the next rewrite. There is always one.
+type batch struct {
+	fits  func(*format.Document) bool
+	stats int
+	bytes int64
+	until time.Time // when it is closed, set by the first that is looked at
+}
+
+// What a batch takes, if it isn't a single final.
+const (
+	maxFoldedStats = 100_000
+	maxFoldedBytes = 64 << 20
+	maxFoldedTime  = 250 * time.Millisecond
+)
+
+// isOpen tells whether another final of so many bytes is to be looked at.
+func (b *batch) isOpen(bytes int64) bool {
+	if b.until.IsZero() {
+		b.until = time.Now().Add(maxFoldedTime)
+		return true
+	}
+	return b.stats < maxFoldedStats && b.bytes+bytes <= maxFoldedBytes && time.Now().Before(b.until)
+}
+
+// take tells whether what a process has left is taken.
+func (b *batch) take(doc *format.Document, bytes int64) bool {
+	if !b.fits(doc) {
+		return false
+	}
+	b.stats += len(doc.Snapshot.Stats)
+	b.bytes += bytes
+	return true
+}
+
+func everything(*format.Document) bool { return true }
+
+func nothing(*format.Document) bool { return false }
+
+// onlyNamesOf tells of documents whether they have no name that this one hasn't.
+func onlyNamesOf(kept *format.Document) func(*format.Document) bool {
+	names := namesOfStats(kept.Snapshot)
+	return func(doc *format.Document) bool {
+		return !slices.ContainsFunc(doc.Snapshot.Stats, func(stat format.Stat) bool { return !names[stat.Name] })
+	}
+}
+
+func namesOfStats(s *format.Snapshot) map[string]bool {
+	names := make(map[string]bool, len(s.Stats))
+	for _, stat := range s.Stats {
+		names[stat.Name] = true
+	}
+	return names
 }
 
 // rewrite adds what was found, and makes the changes, if there is any of that.
@@ -264,41 +349,68 @@ func (f *folding) rewrite(kept *format.Document, found leftovers, lock *os.File)
 func (f *folding) write(doc *format.Document, lock *os.File) error {
 	name := retainedName(f.uid)
 	text := format.AppendTyped(nil, doc)
-	if len(text) > retainedLimits.MaxBytes || len(doc.Snapshot.Stats) > retainedLimits.MaxStats {
-		return &fs.PathError{Op: "write", Path: filepath.Join(f.dir.path, name), Err: errFull}
+	if err := f.dir.limits.withDefaults().checkRetained(len(text), len(doc.Snapshot.Stats)); err != nil {
+		return &fs.PathError{Op: "write", Path: filepath.Join(f.dir.path, name), Err: err}
 	}
-	if held, err := statFD(int(lock.Fd())); err != nil || held.links == 0 {
-		return &fs.PathError{Op: "write", Path: filepath.Join(f.dir.path, name), Err: errUnlocked}
+	held, err := statFD(int(lock.Fd()))
+	if err == nil && held.links == 0 {
+		err = errUnlocked
+	}
+	if err != nil {
+		return &fs.PathError{Op: "write", Path: filepath.Join(f.dir.path, name), Err: err}
 	}
 	return f.dir.putFile(name, f.uid, text)
 }
 
-var (
-	errFull     = errors.New("it would have more than 1,000,000 stats or 64 MiB")
-	errUnlocked = errors.New("somebody has deleted its lock")
-)
+// ErrFull is the error of a retained file that would have more than it may.
+var ErrFull = errors.New("it is full")
+
+// checkRetained says so if that is more than a retained file may have.
+func (l Limits) checkRetained(bytes, stats int) error {
+	switch {
+	case stats > l.MaxRetainedStats:
+		return fmt.Errorf("%w: it would have more than %d stats", ErrFull, l.MaxRetainedStats)
+	case bytes > l.MaxRetainedBytes:
+		return fmt.Errorf("%w: it would have more than %d bytes", ErrFull, l.MaxRetainedBytes)
+	default:
+		return nil
+	}
+}
+
+var errUnlocked = errors.New("somebody has deleted its lock")
 
 // leftovers are what there is to be folded.
 type leftovers struct {
 	ended []*format.Document // to be added
-	notes []string           // ids that are in the file then, and linked
+	notes []string           // ids that are in the file then, and have a file of their own
 	done  map[string]fileID  // names that are to be removed then
 }
 
-// find looks for what has ended, or only for what is noted already.
-func (f *folding) find(l *listing, noted []string, ended bool) leftovers {
-	isNoted := make(map[string]bool, len(noted))
-	for _, id := range noted {
-		isNoted[id] = true
-	}
+// find looks for what is noted already, and for what has ended and is taken. Its error is
+// of one that is noted and may be linked: without its note it would be folded again.
+func (f *folding) find(l *listing, noted []string, b *batch) (leftovers, error) {
+	isNoted := setOf(noted)
 	found := leftovers{done: make(map[string]fileID)}
 	for stem, ids := range l.typed {
 		for _, id := range ids {
 			name := typedName(stem, id)
-			doc, info, ok := f.left(stem, id)
-			noted := isNoted[id] && info.uid == f.uid
-			if !noted && (!ok || !ended) {
+			info, err := statAt(f.dir.fd, name)
+			if cannotTell(err) {
+				return found, &fs.PathError{Op: "fold", Path: filepath.Join(f.dir.path, name), Err: err}
+			}
+			if err != nil || info.uid != f.uid {
 				continue
+			}
+			noted, doc := isNoted[id], (*format.Document)(nil)
+			if !noted {
+				_, killed := f.killed[name]
+				if info.isFIFO() && !killed || !b.isOpen(info.size) {
+					continue
+				}
+				var ok bool
+				if doc, ok = f.left(stem, id, info); !ok || !b.take(doc, info.size) {
+					continue
+				}
 			}
 			if !info.isFIFO() || f.dir.clearPlain(stem, l) {
 				found.done[name] = info.id
@@ -311,7 +423,31 @@ func (f *folding) find(l *listing, noted []string, ended bool) leftovers {
 			}
 		}
 	}
-	return found
+	stands := setOf(found.notes)
+	for stem, ids := range l.live {
+		for _, id := range ids {
+			if !isNoted[id] || stands[id] {
+				continue
+			}
+			name := liveName(stem, id)
+			live, err := statAt(f.dir.fd, name)
+			if cannotTell(err) {
+				return found, &fs.PathError{Op: "fold", Path: filepath.Join(f.dir.path, name), Err: err}
+			}
+			if err == nil && live.speaksFor(fileInfo{uid: f.uid}) { // else anybody could have notes kept for ever
+				found.notes = append(found.notes, id)
+			}
+		}
+	}
+	return found, nil
+}
+
+func setOf[T comparable](things []T) map[T]bool {
+	set := make(map[T]bool, len(things))
+	for _, thing := range things {
+		set[thing] = true
+	}
+	return set
 }
 
 // clearPlain removes the plain pipe of a killed recorder's stem, before its typed
@@ -320,8 +456,14 @@ func (f *folding) find(l *listing, noted []string, ended bool) leftovers {
 // read there, as nobody's in particular.
 func (d *directory) clearPlain(stem string, l *listing) bool {
 	pipe, err := statAt(d.fd, statsName(stem))
-	if err != nil || !pipe.isFIFO() || d.liveness(stem, l.live[stem], pipe) != dead {
+	if err != nil {
+		return errors.Is(err, fs.ErrNotExist)
+	}
+	if !pipe.isFIFO() {
 		return true
+	}
+	if says := d.liveness(stem, l.live[stem], pipe); says != dead {
+		return says != hidden
 	}
 	if pidLives(stem) {
 		return false // it may be that of another program with the same pid
@@ -330,28 +472,24 @@ func (d *directory) clearPlain(stem string, l *listing) bool {
 	return err == nil && removed
 }
 
-// left returns what the recorder of that typed pipe left behind, if it has ended
-// and belongs to the user.
-func (f *folding) left(stem, id string) (doc *format.Document, info fileInfo, ok bool) {
+// left returns what the recorder of that typed pipe of the user's left behind, if it
+// has ended.
+func (f *folding) left(stem, id string, info fileInfo) (doc *format.Document, ok bool) {
 	name := typedName(stem, id)
-	info, err := statAt(f.dir.fd, name)
-	if err != nil || info.uid != f.uid {
-		return nil, info, false
-	}
 	if info.isFIFO() {
 		seen, ok := f.killed[name]
-		return &format.Document{Snapshot: seen}, info, ok
+		return &format.Document{Snapshot: seen}, ok
 	}
 	if !f.isFinal(stem, id, info) {
-		return nil, info, false
+		return nil, false
 	}
-	doc, info, err = f.dir.readTypedFile(name, Limits{}.withDefaults(), nil)
-	if err != nil || info.uid != f.uid {
+	doc, now, err := f.dir.readTypedFile(name, f.dir.limits.atLeastDefaults(), nil)
+	if err != nil || now.id != info.id {
 		f.unreadable[name] = true
-		return nil, info, false
+		return nil, false
 	}
 	doc.Snapshot = doc.Snapshot.Lasting()
-	return doc, info, true
+	return doc, true
 }
 
 // isFinal tells whether the regular file at that typed pipe is a final that can be
@@ -360,7 +498,7 @@ func (f *folding) left(stem, id string) (doc *format.Document, info fileInfo, ok
 // Whoever ends tries to fold once more after that.
 func (f *folding) isFinal(stem, id string, info fileInfo) bool {
 	return info.mode.IsRegular() && info.uid == f.uid && !f.unreadable[typedName(stem, id)] &&
-		f.dir.liveness(stem, []string{id}, info) != alive
+		!f.dir.liveness(stem, []string{id}, info).mayBeAlive()
 }
 
 // moreFinals tells whether there are finals of the user that could be folded.

@@ -13,20 +13,25 @@ import (
 // A source is what a Collector remembers of an entry of the directory, by its
 // name.
 type source struct {
-	name    string
-	stem    string
-	id      string    // empty if it is a plain pipe
-	liveIDs []string  // of the .live files in the last listing that may speak for it
-	pipe    fileInfo  // the pipe that was read last
-	reading *reading  // under way since this collection or an earlier one; else nil
-	asked   int       // the number of the collection that asked it last
-	late    *reading  // what it answered after the last collection; else nil
-	last    *lastSeen // nil if nothing was
-	missed  time.Time // since when it hasn't answered, zero if it did the last time
-	lastErr error     // why it didn't, as far as that is known
-	slow    bool      // a collection waited for it in vain, and it hasn't answered since
-	lost    bool      // it is a Publisher's that lives, and its pipe was deleted
-	dead    bool      // its process is gone; last doesn't change any more
+	name     string
+	stem     string
+	id       string    // empty if it is a plain pipe
+	owner    int       // the user, or nobodys
+	liveIDs  []string  // of the .live files in the last listing that may speak for it
+	pipe     fileInfo  // the pipe that was read last
+	reading  *reading  // under way since this collection or an earlier one; else nil
+	asked    int       // the number of the collection that asked it last
+	late     *reading  // what it answered after the last collection; else nil
+	last     *lastSeen // nil if nothing was
+	missed   time.Time // since when it hasn't answered, zero if it did the last time
+	lastErr  error     // why it didn't, as far as that is known
+	slow     bool      // a collection waited for it in vain, and it hasn't answered since
+	lost     bool      // it is a Publisher's that lives, and its pipe was deleted
+	dead     bool      // its process is gone; last doesn't change any more
+	retained bool      // a retained file that was read has what it counted
+	// plain is a plain pipe that is nobody's but a plain publisher's. Another one at its
+	// name may be a Publisher's.
+	plain fileID
 
 	// What its .live file says, as long as liveIDs stays the same.
 	saidIDs []string
@@ -42,6 +47,31 @@ type lastSeen struct {
 }
 
 func (s *source) isTyped() bool { return s.id != "" }
+
+// isFinal tells whether the source has left a file, as far as that is known.
+func (s *source) isFinal() bool {
+	return s.isTyped() && s.pipe.id != (fileID{}) && s.pipe.mode.IsRegular()
+}
+
+// uid is whose it is, as far as that is known: also of one that can't be read.
+func (s *source) uid() int {
+	if s.owner != nobodys {
+		return s.owner
+	}
+	return s.pipe.uid
+}
+
+// reached notes which pipe a reading has come to, and so whose the source is, if it went
+// before anybody looked.
+func (s *source) reached(pipe fileInfo) {
+	if pipe.id == (fileID{}) {
+		return
+	}
+	s.pipe = pipe
+	if s.owner == nobodys {
+		s.owner = pipe.uid
+	}
+}
 
 // beginAnew forgets that the source didn't answer.
 func (s *source) beginAnew() {
@@ -61,6 +91,7 @@ func (s *source) takeLate() {
 	}
 	if s.reading.err == nil {
 		s.late, s.slow = s.reading, false
+		s.reached(s.late.currentPipe())
 	} else {
 		s.lastErr = s.reading.err
 	}
@@ -73,21 +104,38 @@ func (s *source) takeLate() {
 // plain one that was waited for in vain is not waited for again. A Publisher that
 // has ended since the listing has put its final there.
 func (s *source) comesBack(dir *directory) bool {
-	if !s.isTyped() {
-		return s.mayLive(dir) && !s.slow
+	if s.isTyped() {
+		return !s.hasEnded(dir)
 	}
-	if s.mayLive(dir) {
-		return true
+	return s.mayLive(dir) && !s.slow
+}
+
+// hasEnded tells whether a source that had no pipe has ended and left nothing there. A
+// final comes before the .live file goes, so it is looked for after that.
+func (s *source) hasEnded(dir *directory) bool {
+	if dir.liveness(s.stem, s.liveIDs, s.pipe).mayBeAlive() {
+		return false
 	}
 	_, err := statAt(dir.fd, s.name)
-	return err == nil
+	return !s.isTyped() || errors.Is(err, fs.ErrNotExist)
+}
+
+// foundNothing tells whether the reading under way of a plain pipe has found none in all
+// its time. Whoever has the pid needs not be who published: that one may have been a
+// recorder, without its other files, that has ended, and is retained.
+func (s *source) foundNothing(dir *directory) bool {
+	if s.isTyped() || s.reading == nil || s.reading.currentPipe().id != (fileID{}) {
+		return false
+	}
+	_, err := statAt(dir.fd, s.name)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // mayLive tells whether the publisher lives, as far as one can tell: of a plain
 // one whose stem names no process, whether it has answered.
 func (s *source) mayLive(dir *directory) bool {
 	if s.isTyped() || len(s.liveIDs) > 0 {
-		return dir.liveness(s.stem, s.liveIDs, s.pipe) == alive
+		return dir.liveness(s.stem, s.liveIDs, s.pipe).mayBeAlive()
 	}
 	if _, isPID := stemPID(s.stem); isPID {
 		return pidLives(s.stem)
@@ -125,11 +173,17 @@ func (s *source) hasFreshPipe(dir *directory) bool {
 	return err == nil && reads.id != (fileID{}) && now.id != reads.id
 }
 
+// isOfNobody tells whether the reading under way began when nobody knew whose the source
+// is, as is known now. It waits for its turn with those of everybody.
+func (s *source) isOfNobody() bool {
+	return s.owner != nobodys && s.reading.owner == nobodys && !s.reading.finished()
+}
+
 // newReading returns a reading of the source as it is known now: what it holds
 // isn't shared with later collections.
-func (s *source) newReading(dir *directory, opts CollectorOptions, deadline time.Time) *reading {
+func (s *source) newReading(dir *directory, opts CollectorOptions, turn turn, deadline time.Time) *reading {
 	r := newReading(dir.share(), s.name, plainText, opts.Limits, deadline)
-	r.owners = opts.Owners
+	r.owners, r.owner, r.turn = opts.Owners, s.owner, turn
 	now := *s
 	if s.isTyped() {
 		r.format, r.instead = typedText, statsName(s.stem)
@@ -138,6 +192,14 @@ func (s *source) newReading(dir *directory, opts CollectorOptions, deadline time
 		r.last = s.last.snapshot
 	}
 	r.hopeful = func() bool { return now.mayLive(r.dir) }
+	if !s.isTyped() {
+		r.taken = func(pipe fileInfo) (bool, error) {
+			if pipe.id == now.plain {
+				return false, nil
+			}
+			return r.dir.isRecorders(now.stem, pipe)
+		}
+	}
 	if len(s.liveIDs) > 0 {
 		r.dead = func(pipe fileInfo) bool { return r.dir.isDead(now.stem, now.id, now.liveIDs, pipe) }
 	}
@@ -165,9 +227,7 @@ func (s *source) outcome() (answer *reading, err error) {
 		return nil, errDead
 	}
 	r := s.reading
-	if pipe := r.currentPipe(); pipe.id != (fileID{}) {
-		s.pipe = pipe
-	}
+	s.reached(r.currentPipe())
 	switch {
 	case r.finished():
 		s.reading, err = nil, r.err
@@ -204,7 +264,7 @@ func (s *source) silent(now time.Time, err error) {
 		s.missed = now
 	}
 	s.lastErr = err
-	s.slow = s.slow || errors.Is(err, errNoReply) || errors.Is(err, errBusy) || errors.Is(err, fs.ErrNotExist)
+	s.slow = s.slow || errors.Is(err, errNoReply) || errors.Is(err, errBusy) || errors.Is(err, fs.ErrNotExist) || cannotTell(err)
 }
 
 // bury notes that the process is gone. What was seen of it last is all that will

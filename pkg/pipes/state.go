@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +25,21 @@ func newStateFile(stateDir, pipeDir string) *stateFile {
 	return &stateFile{filepath.Join(stateDir, "seen-"+url.PathEscape(pipeDir)+typedSuffix)}
 }
 
-// load returns what was saved, by id. It may be incomplete where there is an
+// savedID stands for a recorder in a saved state. Anybody can make a pipe with the id
+// of another's in its name.
+func savedID(uid int, id string) string { return strconv.Itoa(uid) + "." + id }
+
+// isSaved tells whether something is saved of anybody's recorder with that id.
+func (c *Collector) isSaved(id string) bool {
+	for saved := range c.saved {
+		if _, of, _ := strings.Cut(saved, "."); of == id {
+			return true
+		}
+	}
+	return false
+}
+
+// load returns what was saved, by savedID. It may be incomplete where there is an
 // error.
 func (f *stateFile) load() (map[string]lastSeen, error) {
 	file, err := os.Open(f.path)
@@ -39,7 +54,7 @@ func (f *stateFile) load() (map[string]lastSeen, error) {
 	if err != nil {
 		return nil, err
 	}
-	parser := format.TypedParser{MaxStats: maxSavedStats}
+	parser := format.TypedParser{MaxStats: maxSavedStats, MaxLine: maxSavedLine}
 	if err := copyLimited(&parser, file, Limits{MaxBytes: maxSavedBytes}); err != nil {
 		return nil, &fs.PathError{Op: "read", Path: f.path, Err: err}
 	}
@@ -58,13 +73,18 @@ func (f *stateFile) load() (map[string]lastSeen, error) {
 const (
 	maxSavedBytes = 1 << 30
 	maxSavedStats = 10_000_000
+	maxSavedLine  = 64 << 20
 )
 
-// store replaces what was saved. Seen has the ids of all recorders that are
-// there, and what was seen of each, nil if nothing was.
-func (f *stateFile) store(seen map[string]*format.Snapshot) error {
+// store replaces what was saved. Seen has the savedIDs of all recorders that are
+// there, and what was seen of each, nil if nothing was; places are those of
+// Collector.savedPlaces.
+func (f *stateFile) store(seen map[string]*format.Snapshot, places *format.Snapshot) error {
 	// Another collector of the directory may have seen more of one than this one.
-	others, _ := f.load()
+	others, err := f.load()
+	if cannotTell(err) {
+		return unsaved(err)
+	}
 	var text []byte
 	for id, snapshot := range seen {
 		other, ok := others[id]
@@ -75,10 +95,17 @@ func (f *stateFile) store(seen map[string]*format.Snapshot) error {
 			text = format.AppendTyped(text, &format.Document{ID: id, Snapshot: snapshot})
 		}
 	}
+	if places != nil {
+		text = format.AppendTyped(text, &format.Document{ID: placesID, Snapshot: places})
+	}
 	if err := f.write(text); err != nil {
-		return fmt.Errorf("what was seen last can't be saved, so counters may fall at the next start: %w", err)
+		return unsaved(err)
 	}
 	return nil
+}
+
+func unsaved(err error) error {
+	return fmt.Errorf("what was seen last can't be saved, so counters may fall at the next start: %w", err)
 }
 
 func (f *stateFile) write(text []byte) error {
@@ -151,19 +178,35 @@ func count(stat format.Stat) format.Value {
 	return stat.Value
 }
 
+// loadState loads what was saved. What this process can't read just now isn't
+// replaced, and is loaded with a later collection.
+func (c *Collector) loadState() {
+	saved, err := c.state.load()
+	if c.unloaded = cannotTell(err); c.unloaded {
+		err = fmt.Errorf("what was saved can't be loaded, so counters may have fallen: %w", err)
+		saved = nil
+	}
+	c.saved, c.stateErr = saved, err
+	c.restorePlaces()
+}
+
 // save saves what was seen last of each recorder that is still there. The caller
 // holds c.mu.
 func (c *Collector) save(now time.Time) {
-	if c.state == nil || c.serial == 0 {
+	if c.state == nil || !c.hasLooked { // or what was saved of others would go
+		return
+	}
+	if c.unloaded {
+		c.saveErr = c.stateErr
 		return
 	}
 	seen := make(map[string]*format.Snapshot)
 	for _, s := range c.sources {
 		if s.isTyped() {
-			seen[s.id] = nil
+			seen[savedID(s.owner, s.id)] = nil
 		}
 		if s.isTyped() && s.last != nil {
-			seen[s.id] = s.last.snapshot.Lasting()
+			seen[savedID(s.owner, s.id)] = s.last.snapshot.Lasting()
 		}
 	}
 	others := make(map[string]lastSeen)
@@ -171,11 +214,49 @@ func (c *Collector) save(now time.Time) {
 		if s.ID == "" {
 			continue
 		}
-		seen[s.ID] = nil // what is saved of it stays
-		if last, ok := c.saved[s.ID]; ok {
-			seen[s.ID], others[s.ID] = last.snapshot, last
+		id := savedID(s.UID, s.ID)
+		seen[id] = nil // what is saved of it stays
+		if last, ok := c.saved[id]; ok {
+			seen[id], others[id] = last.snapshot, last
 		}
 	}
-	c.stateErr = c.state.store(seen)
+	c.saveErr = c.state.store(seen, c.savedPlaces())
+	c.stateErr = c.saveErr
 	c.saved, c.savedAt = others, now
+}
+
+// placesID stands for the id of a recorder in a saved state where that has, as
+// counters, the names that have a place, and how many there were.
+const placesID = "places"
+
+// savedPlaces returns what is saved of the places, nil if they are no question.
+func (c *Collector) savedPlaces() *format.Snapshot {
+	if c.places.taken == nil {
+		return nil
+	}
+	s := &format.Snapshot{}
+	for name := range c.places.taken {
+		s.Stats = append(s.Stats, format.Stat{Name: name, Kind: format.Counter, Value: format.Int(int64(c.places.max))})
+	}
+	s.Sort()
+	return s
+}
+
+// restorePlaces takes over the places that were saved, if there are as many as then, and
+// none was given since: where the state was loaded late, a name would lose its own.
+func (c *Collector) restorePlaces() {
+	saved, ok := c.saved[placesID]
+	delete(c.saved, placesID)
+	if !ok || c.places.before != nil || c.places.taken != nil || len(saved.snapshot.Stats) == 0 || saved.snapshot.Stats[0].Value != format.Int(int64(c.places.max)) {
+		return
+	}
+	var names []string
+	for _, stat := range saved.snapshot.Stats {
+		names = append(names, stat.Name)
+	}
+	before := c.saved
+	c.places.restore(names, func(s *Source) bool {
+		_, known := before[savedID(s.UID, s.ID)]
+		return known || s.Kind == RetainedSource
+	})
 }

@@ -161,6 +161,9 @@ func TestStateThatCannotBeSavedIsATrouble(t *testing.T) {
 			t.Errorf("the troubles are %v", collection.Troubles)
 		}
 	}
+	if err := c.Close(); err == nil || !strings.Contains(err.Error(), stateDir) {
+		t.Errorf("Close: %v", err)
+	}
 }
 
 func TestDirectoriesHaveStatesOfTheirOwn(t *testing.T) {
@@ -196,8 +199,8 @@ func TestStoredStateIsTheLaterOne(t *testing.T) {
 	check := func(saved, seen, want string) {
 		t.Helper()
 		f := newStateFile(t.TempDir(), "/x")
-		noErr(t, f.store(map[string]*format.Snapshot{someID: someCounters(saved)}))
-		noErr(t, f.store(map[string]*format.Snapshot{someID: someCounters(seen)}))
+		noErr(t, f.store(map[string]*format.Snapshot{someID: someCounters(saved)}, nil))
+		noErr(t, f.store(map[string]*format.Snapshot{someID: someCounters(seen)}, nil))
 		if got, err := f.load(); err != nil || text(got[someID].snapshot) != text(someCounters(want)) {
 			t.Errorf("%q after %q: got %q, %v, want %q", seen, saved, text(got[someID].snapshot), err, want)
 		}
@@ -217,7 +220,7 @@ func TestStoredStateKeepsWhatOthersSaw(t *testing.T) {
 	f := newStateFile(t.TempDir(), "/x")
 	check := func(seen map[string]*format.Snapshot, want string) {
 		t.Helper()
-		noErr(t, f.store(seen))
+		noErr(t, f.store(seen, nil))
 		saved, err := f.load()
 		noErr(t, err)
 		got := ""
@@ -269,7 +272,7 @@ func TestSavingRemovesWhatTheKilledHaveLeft(t *testing.T) {
 	leave(".tmp-3", 2*litterAge) // somebody else's
 	noErr(t, os.Mkdir(filepath.Join(dir, savedTmpPrefix+"4"), 0o700))
 	noErr(t, os.Chtimes(filepath.Join(dir, savedTmpPrefix+"4"), time.Unix(0, 0), time.Unix(0, 0)))
-	noErr(t, f.store(map[string]*format.Snapshot{someID: someCounters("a1")}))
+	noErr(t, f.store(map[string]*format.Snapshot{someID: someCounters("a1")}, nil))
 	checkEntries(t, dir, filepath.Base(f.path), savedTmpPrefix+"2", ".tmp-3", savedTmpPrefix+"4")
 }
 
@@ -277,11 +280,11 @@ func TestStateFailsWithTheSameTextEachTime(t *testing.T) {
 	noLeaks(t)
 	f := newStateFile(t.TempDir(), "/x")
 	noErr(t, os.Mkdir(f.path, 0o700))
-	first := f.store(nil)
+	first := f.store(nil, nil)
 	if first == nil || !strings.Contains(first.Error(), f.path) {
 		t.Fatalf("store: %v", first)
 	}
-	if second := f.store(nil); second == nil || second.Error() != first.Error() {
+	if second := f.store(nil, nil); second == nil || second.Error() != first.Error() {
 		t.Errorf("store: %v, and then %v", first, second)
 	}
 	checkEntries(t, filepath.Dir(f.path), filepath.Base(f.path))

@@ -20,6 +20,7 @@ type fileInfo struct {
 	mode  fs.FileMode
 	uid   int
 	links uint64
+	size  int64
 	mtime time.Time
 }
 

@@ -3,6 +3,7 @@
 package pipes
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 
@@ -26,6 +27,15 @@ func chmodDir(path string, mode uint32) error {
 
 // moveDir renames a directory to a path where there is none.
 func moveDir(from, to string) error { return os.Rename(from, to) }
+
+// isMountedOver can't tell here.
+func isMountedOver(int, string) bool { return false }
+
+// probeProcess sends a process no signal.
+func probeProcess(pid int) error { return unix.Kill(pid, 0) }
+
+// lockBeside has no lock here that goes with an open file and isn't its flock.
+func lockBeside(int) (held int, got bool, err error) { return -1, false, errors.ErrUnsupported }
 
 // openHandle has no O_PATH to use here: the FIFO is known by its path alone,
 // and can't be reached when that is gone.

@@ -1,6 +1,7 @@
 package pipes
 
 import (
+	"io"
 	"os"
 	"strconv"
 
@@ -26,14 +27,16 @@ func moveAt(dir int, from, to string) error {
 // chmodDir sets all mode bits of a directory that isn't a link, even if it is
 // one that its owner can't open.
 func chmodDir(path string, mode uint32) error {
-	fd, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	fd, err := retry(func() (int, error) {
+		return unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	})
 	if err != nil {
 		return err
 	}
 	defer closeFD(fd)
-	err = unix.Chmod(procPath(fd), mode)
+	err = retryErr(func() error { return unix.Chmod(procPath(fd), mode) })
 	if err == unix.ENOENT { // there is no /proc
-		err = unix.Fchmodat(unix.AT_FDCWD, path, mode, 0)
+		err = retryErr(func() error { return unix.Fchmodat(unix.AT_FDCWD, path, mode, 0) })
 	}
 	return err
 }
@@ -47,6 +50,28 @@ func moveDir(from, to string) error {
 		return os.Rename(from, to) // which replaces no directory either
 	}
 	return err
+}
+
+// lockBeside takes a lock that the file has beside its flock, one of an open file
+// description for writing, without waiting. It goes with the descriptor it returns. Its
+// error may be that the file isn't this process's to write.
+func lockBeside(fd int) (held int, got bool, err error) {
+	held, err = aboveStd(retry(func() (int, error) {
+		return unix.Open(procPath(fd), unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	}))
+	if err != nil {
+		return -1, false, err
+	}
+	lock := unix.Flock_t{Type: unix.F_WRLCK, Whence: io.SeekStart}
+	err = retryErr(func() error { return unix.FcntlFlock(uintptr(held), unix.F_OFD_SETLK, &lock) })
+	if err == nil {
+		return held, true, nil
+	}
+	closeFD(held)
+	if err == unix.EAGAIN || err == unix.EACCES {
+		err = nil
+	}
+	return -1, false, err
 }
 
 // openHandle opens a descriptor that stands for the file, whatever happens to
@@ -102,6 +127,21 @@ func (f *fifo) chmod(d *directory, tmp string, perm uint32) error {
 func enlarge(fd, size int) {
 	_, _ = unix.FcntlInt(uintptr(fd), unix.F_SETPIPE_SZ, size)
 }
+
+// isMountedOver tells whether another file system is mounted on an entry of the
+// directory. Who asks for nothing but the device is told also by a FUSE of another user.
+func isMountedOver(dir int, name string) bool {
+	var entry, parent unix.Statx_t
+	err := retryErr(func() error { return unix.Statx(dir, name, unix.AT_SYMLINK_NOFOLLOW, 0, &entry) })
+	if err == nil {
+		err = retryErr(func() error { return unix.Statx(dir, "", unix.AT_EMPTY_PATH, 0, &parent) })
+	}
+	return err == nil && (entry.Dev_major != parent.Dev_major || entry.Dev_minor != parent.Dev_minor)
+}
+
+// probeProcess sends a process no signal. kill would find a thread with that number as
+// well, for as long as the other process has it.
+func probeProcess(pid int) error { return unix.Tgkill(pid, pid, 0) }
 
 // foldingRights are what it takes to fold for another user who isn't root: giving
 // files away, taking the place of others' in a directory with the sticky bit and

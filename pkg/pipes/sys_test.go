@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -157,6 +158,20 @@ func TestOnlyESRCHSaysThatAProcessIsGone(t *testing.T) {
 	check(os.Getpid(), true)
 	check(1, true) // EPERM for an ordinary user
 	check(deadPID(t), false)
+
+	// A thread of a process has a number like one, which isn't free for long.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	thread, hold := make(chan int), make(chan struct{})
+	defer close(hold)
+	go func() { // on another thread than this one; one of both isn't the first
+		runtime.LockOSThread()
+		thread <- unix.Gettid()
+		<-hold
+	}()
+	for _, id := range []int{unix.Gettid(), <-thread} {
+		check(id, id == os.Getpid())
+	}
 }
 
 func TestDescriptorsOfStandardStreamsAreAvoided(t *testing.T) {

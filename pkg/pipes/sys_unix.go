@@ -5,6 +5,7 @@ package pipes
 import (
 	"errors"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"time"
@@ -27,10 +28,23 @@ func retryErr(call func() error) error {
 	return err
 }
 
+// maxDescriptors is how many files this process may have open.
+func maxDescriptors() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || uint64(limit.Cur) > math.MaxInt32 { //nolint:unconvert // signed on FreeBSD
+		return math.MaxInt32
+	}
+	return int(limit.Cur)
+}
+
 // openDir opens the directory itself, never one that a link points to.
 func openDir(path string) (int, error) {
+	return openDirAt(unix.AT_FDCWD, path)
+}
+
+func openDirAt(dir int, path string) (int, error) {
 	return retry(func() (int, error) {
-		return unix.Open(path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+		return unix.Openat(dir, path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	})
 }
 
@@ -107,6 +121,7 @@ func infoOf(st *unix.Stat_t) fileInfo {
 		mode:  mode,
 		uid:   int(st.Uid),
 		links: uint64(st.Nlink), //nolint:unconvert // smaller on 32-bit Linux and on macOS
+		size:  st.Size,
 		mtime: time.Unix(st.Mtim.Unix()),
 	}
 }
@@ -114,20 +129,41 @@ func infoOf(st *unix.Stat_t) fileInfo {
 func statAt(dir int, name string) (fileInfo, error) {
 	var st unix.Stat_t
 	err := retryErr(func() error { return unix.Fstatat(dir, name, &st, unix.AT_SYMLINK_NOFOLLOW) })
+	if errors.Is(err, fs.ErrPermission) && isMountedOver(dir, name) {
+		return fileInfo{}, errMounted
+	}
 	if err != nil {
-		return fileInfo{}, err
+		return fileInfo{}, statError(err)
 	}
 	return infoOf(&st), nil
 }
+
+// errMounted is the error of an entry that its owner has mounted a file system of their
+// own on, in which root sees nothing: FUSE lets everybody do that.
+var errMounted = errors.New("a file system is mounted on it")
 
 func statPath(path string) (fileInfo, error) { return statAt(unix.AT_FDCWD, path) }
 
 func statFD(fd int) (fileInfo, error) {
 	var st unix.Stat_t
 	if err := retryErr(func() error { return unix.Fstat(fd, &st) }); err != nil {
-		return fileInfo{}, err
+		return fileInfo{}, statError(err)
 	}
 	return infoOf(&st), nil
+}
+
+// An unseenError is that a file may not be looked at. That isn't for its owner to say,
+// as it is to open it, but for the directory's, and for a security module; see also
+// errMounted.
+type unseenError struct{ error }
+
+func (e unseenError) Unwrap() error { return e.error }
+
+func statError(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return unseenError{err}
+	}
+	return err
 }
 
 // moveByLink renames a file to a name that must be free. For a moment it has
@@ -146,6 +182,11 @@ func renameAt(dir int, from, to string) error {
 
 func unlinkAt(dir int, name string) error {
 	return retryErr(func() error { return unix.Unlinkat(dir, name, 0) })
+}
+
+// rmdirAt removes an empty directory.
+func rmdirAt(dir int, name string) error {
+	return retryErr(func() error { return unix.Unlinkat(dir, name, unix.AT_REMOVEDIR) })
 }
 
 // createAt makes a regular file for writing that wasn't there before.
@@ -210,6 +251,19 @@ func outOfDescriptors(err error) bool {
 	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE)
 }
 
+// cannotTell tells whether the error is that of this process or of the host, and so
+// says nothing about the file, nor about what is to be done with it. Whoever owns a
+// file can't make others fail like that.
+func cannotTell(err error) bool {
+	for _, errno := range []unix.Errno{unix.EIO, unix.ENOMEM, unix.ENOBUFS, unix.ENOSPC, unix.ENOLCK} {
+		if errors.Is(err, errno) {
+			return true
+		}
+	}
+	unseen := unseenError{}
+	return outOfDescriptors(err) || errors.As(err, &unseen) || errors.Is(err, os.ErrNoDeadline) // the poller has no room
+}
+
 // tryLock takes a flock without waiting and tells whether it got it.
 func tryLock(fd int, exclusive bool) (bool, error) {
 	how := unix.LOCK_SH
@@ -239,7 +293,7 @@ func pollReader(fd int) (pollState, error) {
 // processExists tells whether the pid is one here. Only ESRCH says no: EPERM
 // is another user's process, seen even where /proc hides it.
 func processExists(pid int) bool {
-	return !errors.Is(unix.Kill(pid, 0), unix.ESRCH)
+	return !errors.Is(probeProcess(pid), unix.ESRCH)
 }
 
 func effectiveUID() int { return os.Geteuid() }

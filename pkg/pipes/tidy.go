@@ -135,8 +135,9 @@ func (d *directory) removeDeadLive(owners owners) error {
 	if err != nil {
 		return err
 	}
+	hasPipe := setOf(l.pipes)
 	for stem, ids := range l.live {
-		if slices.Contains(l.pipes, stem) {
+		if hasPipe[stem] {
 			pipe, err := statAt(d.fd, statsName(stem))
 			if err != nil || d.liveness(stem, ids, pipe) != alive {
 				continue // that goes first; see removeDead

@@ -572,24 +572,6 @@ func TestPlainPipeOfAKilledProcessGoesBeforeItsTypedOne(t *testing.T) {
 	checkEntries(t, dir, append(kept(), statsName(ownStem()), typedName(ownStem(), someID), liveName(ownStem(), someID))...)
 }
 
-func TestPlainPipeChangesHandsWhereARecorderHasBegun(t *testing.T) {
-	check := func(first, now []string, want bool) {
-		t.Helper()
-		l := func(ids []string) *listing {
-			return &listing{typed: map[string][]string{"web": ids, "other": {newID()}}}
-		}
-		if got := changedHands("web", l(first), l(now)); got != want {
-			t.Errorf("from %q to %q it has changed hands: %v", first, now, got)
-		}
-	}
-	check(nil, nil, false)
-	check([]string{someID}, nil, false)
-	check([]string{someID}, []string{someID}, false)
-	check(nil, []string{someID}, true)
-	check([]string{someID}, []string{otherID}, true)
-	check([]string{someID}, []string{someID, otherID}, true)
-}
-
 // What isn't ours to remove is no trouble, and hides none.
 func TestTroublesAreInTheSameOrderEachTime(t *testing.T) {
 	noLeaks(t)

@@ -25,12 +25,15 @@ var ErrLocked = errors.New("another process holds the lock")
 // It waits for the lock on that file until nobody has stored anything for as long
 // as patience says, or ctx is done, and returns ErrLocked then. It doesn't wait with
 // what only counts, which can be stored beside the file (see format.Changes.Counted).
-func Update(ctx context.Context, dir string, changes *format.Changes, patience time.Duration) error {
+//
+// Of the limits those of what is kept count; beyond them the error is ErrFull.
+func Update(ctx context.Context, dir string, changes *format.Changes, patience time.Duration, limits Limits) error {
 	d, err := makeDirectory(Dir(dir))
 	if err != nil {
 		return err
 	}
 	defer d.close()
+	d.limits = limits
 	counted, counts := changes.Counted()
 	locked := func() error {
 		return &fs.PathError{Op: "lock", Path: filepath.Join(d.path, retainedLockName(effectiveUID())), Err: ErrLocked}
@@ -43,7 +46,7 @@ func Update(ctx context.Context, dir string, changes *format.Changes, patience t
 		if f.changes == nil {
 			return nil // the changes are stored; what else could not be done, the next one does
 		}
-		if errors.Is(err, format.ErrInfinite) || errors.Is(err, errFull) {
+		if errors.Is(err, format.ErrInfinite) || errors.Is(err, ErrFull) {
 			return err
 		}
 		if counts && !d.dependsOnKept(changes) {

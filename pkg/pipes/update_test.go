@@ -71,7 +71,7 @@ func expiring(ttl time.Duration, text string) *format.Changes {
 func patiently(dir string, changes *format.Changes) error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	return Update(ctx, dir, changes, patience)
+	return Update(ctx, dir, changes, patience, unconfigured)
 }
 
 func update(t testing.TB, dir, changes string) {
@@ -148,7 +148,7 @@ func startWaiting(t *testing.T, dir string, changes *format.Changes) *waiter {
 	w := &waiter{ended: make(chan struct{}), cancel: cancel}
 	go func() {
 		defer close(w.ended)
-		w.err = Update(ctx, dir, changes, patience)
+		w.err = Update(ctx, dir, changes, patience, unconfigured)
 	}()
 	t.Cleanup(func() { cancel(); await(t, "the Update ends", w.ended) })
 	asked := 0
@@ -585,13 +585,13 @@ func TestUpdateWithoutTime(t *testing.T) {
 	dir := memoryDir(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	noErr(t, Update(ctx, dir, changesOf("set a 1"), patience))
+	noErr(t, Update(ctx, dir, changesOf("set a 1"), patience, unconfigured))
 	checkTotal(t, dir, "a: 1")
 	holdLock(t, dir)
-	if err := Update(ctx, dir, changesOf("set a 2"), patience); !errors.Is(err, ErrLocked) {
+	if err := Update(ctx, dir, changesOf("set a 2"), patience, unconfigured); !errors.Is(err, ErrLocked) {
 		t.Errorf("Update: %v", err)
 	}
-	noErr(t, Update(ctx, dir, changesOf("incr b 1"), patience))
+	noErr(t, Update(ctx, dir, changesOf("incr b 1"), patience, unconfigured))
 	checkTotal(t, dir, "a: 1, b: 1")
 }
 
@@ -721,16 +721,16 @@ func TestUpdateBesideADamagedRetainedFile(t *testing.T) {
 
 // A rewrite that nobody could read isn't made.
 func TestUpdateOfAFullRetainedFile(t *testing.T) {
-	check := func(what string, lower func(size int)) {
+	check := func(what string, lower func(size int) Limits) {
 		t.Run(what, func(t *testing.T) {
 			noLeaks(t)
-			defer func(limits Limits) { retainedLimits = limits }(retainedLimits)
+			defer func() { unconfigured = Limits{} }()
 			dir := memoryDir(t)
 			update(t, dir, "incr a 1, set b 2")
 			before := filesOf(t, dir)
-			lower(len(must(os.ReadFile(keptFile(dir)))))
+			unconfigured = lower(len(must(os.ReadFile(keptFile(dir)))))
 			for _, changes := range []string{"set other 1", "incr other 1", "set a 3, set other 1"} {
-				if err := patiently(dir, changesOf(changes)); !errors.Is(err, errFull) || !strings.Contains(err.Error(), keptFile(dir)) {
+				if err := patiently(dir, changesOf(changes)); !errors.Is(err, ErrFull) || !strings.Contains(err.Error(), keptFile(dir)) {
 					t.Errorf("%q: %v", changes, err)
 				}
 				if after := filesOf(t, dir); after != before {
@@ -743,14 +743,14 @@ func TestUpdateOfAFullRetainedFile(t *testing.T) {
 			checkTotal(t, dir, "a: 2, o: 1")
 		})
 	}
-	check("stats", func(int) { retainedLimits.MaxStats = 2 })
-	check("bytes", func(size int) { retainedLimits.MaxBytes = size + 20 }) // times have more digits or less
+	check("stats", func(int) Limits { return Limits{MaxRetainedStats: 2} })
+	check("bytes", func(size int) Limits { return Limits{MaxRetainedBytes: size + 20} }) // times have more digits or less
 }
 
 // What has ended counts where it is until there is room for it.
 func TestUpdateOfAFullRetainedFileBesideFinals(t *testing.T) {
 	noLeaks(t)
-	defer func(limits Limits) { retainedLimits = limits }(retainedLimits)
+	defer func() { unconfigured = Limits{} }()
 	dir := memoryDir(t)
 	update(t, dir, "incr a 1, set b 2")
 	doc := retainedDoc(t, dir)
@@ -758,14 +758,14 @@ func TestUpdateOfAFullRetainedFileBesideFinals(t *testing.T) {
 	writeFile(t, keptFile(dir), document(doc))
 	noted := writeFile(t, filepath.Join(dir, typedName("1", someID)), finalOf(someID, 1000))
 	putCounter(t, dir, "c", 5)
-	retainedLimits.MaxStats = 2
+	unconfigured.MaxRetainedStats = 2
 	checkTotal(t, dir, "a: 1, b: 2, c: 5")
 	update(t, dir, "incr a 1, set b 3")
 	checkTotal(t, dir, "a: 2, b: 3, c: 5")
 	if len(entries(t, dir)) != 3 || exists(noted) {
 		t.Errorf("in the directory are %q", entries(t, dir))
 	}
-	if err := patiently(dir, changesOf("set d 1")); !errors.Is(err, errFull) {
+	if err := patiently(dir, changesOf("set d 1")); !errors.Is(err, ErrFull) {
 		t.Errorf("Update: %v", err)
 	}
 	checkTotal(t, dir, "a: 2, b: 3, c: 5")
@@ -784,7 +784,7 @@ func TestUpdateMakesNothingInfinite(t *testing.T) {
 		for _, changes := range []string{"incr a inf", "set a nan", "set b 3, incr a -inf", "incr c 1e308, incr c 1e308"} {
 			ctx, cancel := context.WithCancel(t.Context())
 			cancel()
-			if err := Update(ctx, dir, changesOf(changes), patience); !errors.Is(err, want) {
+			if err := Update(ctx, dir, changesOf(changes), patience, unconfigured); !errors.Is(err, want) {
 				t.Errorf("%q: %v", changes, err)
 			}
 			if after := filesOf(t, dir); after != before {
@@ -825,9 +825,9 @@ func TestUpdateOfVeryManyCountersWaitsForTheLock(t *testing.T) {
 	holdLock(t, dir)
 	checkWaits(t, dir, counted("a", format.DefaultMaxStats+1))
 	const long = 60_000 // bytes of a name, which comes twice
-	checkWaits(t, dir, counted(strings.Repeat("a", long), defaultMaxBytes/long/2+1))
+	checkWaits(t, dir, counted(strings.Repeat("a", long), DefaultMaxBytes/long/2+1))
 	noErr(t, patiently(dir, counted("b", format.DefaultMaxStats)))
-	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: patience})
+	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: patience, Limits: Limits{MaxHostStats: 1_000_000}})
 	if n := len(collect(t, c).Total().Stats); n != 1+format.DefaultMaxStats {
 		t.Errorf("there are %d stats, want %d", n, 1+format.DefaultMaxStats)
 	}
@@ -1072,7 +1072,7 @@ func TestUpdateBesideWhatAnotherUserHasPlanted(t *testing.T) {
 	}
 	check(retainedName(nobody), thousand, stranger, 0o644, "belongs to user 1")
 	check(retainedName(nobody), thousand, 0, 0o644, "belongs to user 0")
-	check(retainedName(nobody), thousand, stranger, 0o600, "permission denied")
+	check(retainedName(nobody), thousand, stranger, 0o600, "belongs to user 1")
 	check(retainedLockName(nobody), "", stranger, 0o600, "permission denied")
 	check(retainedLockName(nobody), "", stranger, 0o644, "somebody else has made it")
 	check(retainedLockName(nobody), "", 0, 0o644, "somebody else has made it")

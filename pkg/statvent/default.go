@@ -7,11 +7,11 @@ func Incr(name string) { defaultRegistry.Incr(name) }
 
 // IncrBy adds n to the stat of that name. A float makes it a float, for good; a
 // negative n makes it a gauge.
-func IncrBy[N Number](name string, n N) { defaultRegistry.scalar(name).add(valueOf(n)) }
+func IncrBy[N Number](name string, n N) { defaultRegistry.scalar(name, n >= 0).add(valueOf(n)) }
 
 // Set makes v the value of the gauge of that name. A float makes it a float,
 // for good.
-func Set[N Number](name string, v N) { defaultRegistry.scalar(name).set(valueOf(v)) }
+func Set[N Number](name string, v N) { defaultRegistry.scalar(name, false).set(valueOf(v)) }
 
 // SetFunc makes f compute the gauge of that name, each time when somebody
 // reads. Another f takes its place; nil removes the stat. If f panics, the stat

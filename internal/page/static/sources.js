@@ -62,15 +62,18 @@ export class Sources {
     this.#updateMore(document);
   }
 
-  #updateMore({ passed_over: passedOver, conflicts }) {
-    const said = JSON.stringify([passedOver, conflicts]);
+  #updateMore({ passed_over: passedOver, more_passed_over: more, conflicts }) {
+    const said = JSON.stringify([passedOver, more, conflicts]);
     if (said === this.said) return;
     this.said = said;
     const section = (title, items) => (items.length === 0 ? null : h("section", {}, h("h3", {}, title), h("ul", { class: "plain" }, ...items)));
     const line = (name, what) => h("li", {}, h("bdi", { class: "source" }, visible(name)), " ", h("span", { class: "muted" }, what));
     this.more.replaceChildren(...[
       section("Of several kinds", conflicts.map((c) => line(c.name, `is ${c.kinds.join(" here and ")} there`))),
-      section("Passed over", passedOver.map((p) => line(p.name, visible(p.why)))),
+      section("Passed over", [
+        ...passedOver.map((p) => line(p.name, visible(p.why))),
+        ...(more ? [h("li", { class: "muted" }, `and ${numbers.count(more, "other")}`)] : []),
+      ]),
     ].filter(Boolean));
   }
 

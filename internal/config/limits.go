@@ -1,0 +1,83 @@
+package config
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"github.com/statvent/statvent/pkg/pipes"
+)
+
+// A limitKey is the key of one of the limits.
+type limitKey struct {
+	name      string
+	bytes     bool // else it is a number of things
+	low, high int
+	of        func(*pipes.Limits) *int
+}
+
+var limitKeys = []limitKey{
+	{MaxSources, false, 1, 1_000_000, func(l *pipes.Limits) *int { return &l.MaxSources }},
+	{MaxHostStats, false, 1, 10_000_000, func(l *pipes.Limits) *int { return &l.MaxHostStats }},
+	{MaxSourceStats, false, 1, 10_000_000, func(l *pipes.Limits) *int { return &l.MaxStats }},
+	{MaxSourceBytes, true, 1 << 10, 1 << 30, func(l *pipes.Limits) *int { return &l.MaxBytes }},
+	{MaxLineBytes, true, 64, 16 << 20, func(l *pipes.Limits) *int { return &l.MaxLine }},
+	{MaxRetainedStats, false, 1, 10_000_000, func(l *pipes.Limits) *int { return &l.MaxRetainedStats }},
+	{MaxRetainedBytes, true, 1 << 10, 1 << 30, func(l *pipes.Limits) *int { return &l.MaxRetainedBytes }},
+}
+
+// text returns the limit as somebody would write it.
+func (k limitKey) text(n int) string {
+	if k.bytes {
+		return bytesText(n)
+	}
+	return number(n)
+}
+
+func (k limitKey) parse(text string) (int, error) {
+	parse, what := strconv.Atoi, "a number"
+	if k.bytes {
+		parse, what = parseBytes, "a number of bytes"
+	}
+	n, err := parse(text)
+	if err != nil || n < k.low || n > k.high {
+		return 0, fmt.Errorf("%q is not %s from %s to %s", text, what, k.text(k.low), k.text(k.high))
+	}
+	return n, nil
+}
+
+func number(n int) string { return strconv.Itoa(n) }
+
+// units are those of bytes, the largest first.
+var units = []struct {
+	name  string
+	bytes int
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
+
+// bytesText returns a number of bytes in the largest unit of which it is a whole
+// number.
+func bytesText(n int) string {
+	for _, unit := range units {
+		if n > 0 && n%unit.bytes == 0 {
+			return number(n/unit.bytes) + unit.name
+		}
+	}
+	return number(n)
+}
+
+// parseBytes reads a number of bytes, with or without a unit.
+func parseBytes(text string) (int, error) {
+	factor := int64(1)
+	for _, unit := range units {
+		if rest, ok := strings.CutSuffix(text, unit.name); ok {
+			text, factor = strings.TrimSpace(rest), int64(unit.bytes)
+			break
+		}
+	}
+	n, err := strconv.ParseInt(text, 10, 32)
+	if err != nil || n*factor > math.MaxInt32 {
+		return 0, fmt.Errorf("%q is not a number of bytes, such as 64MiB", text)
+	}
+	return int(n * factor), nil
+}

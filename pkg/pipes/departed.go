@@ -1,0 +1,91 @@
+package pipes
+
+import (
+	"slices"
+
+	"github.com/statvent/statvent/pkg/format"
+)
+
+// depart notes that a typed source is gone, for settle.
+func (c *Collector) depart(s *source) {
+	if c.opts.Select == nil && s.isTyped() && s.last != nil && !s.retained {
+		c.departed = append(c.departed, Source{UID: s.owner, ID: s.id, Snapshot: s.last.snapshot})
+	}
+}
+
+// noteRetained notes of which sources a user's retained file, read after that listing, has
+// what they counted: those that are noted in it, and those that were gone.
+func (c *Collector) noteRetained(uid int, notes map[note]bool, l *listing) {
+	for _, s := range c.sources {
+		if s.isTyped() && s.owner == uid && !s.lost && (notes[note{uid, s.id}] || !l.hasTyped(s.stem, s.id)) {
+			s.retained = true
+		}
+	}
+}
+
+// isRetained tells whether a retained file that was read has what the source counted.
+func (c *Collector) isRetained(s Source) bool {
+	known := c.sources[typedName(s.Name, s.ID)]
+	return known != nil && known.retained
+}
+
+// foldUnread adds what was seen last of sources that are gone to what was read last of
+// a user's retained file, which can't be read just now, as was done there: a counter
+// must not fall. That holds until the file is read again. All are added at once, for
+// there may be thousands, and of thousands of stats; and no more than is kept of a user.
+func (c *Collector) foldUnread(uid int, l *listing) {
+	last, ok := c.retained[uid]
+	if !ok {
+		last.doc = &format.Document{Snapshot: &format.Snapshot{Ended: true}}
+	}
+	var noted, names map[string]bool // made when somebody is gone
+	var ended []*format.Document
+	for _, s := range c.departed {
+		if s.UID != uid {
+			continue
+		}
+		if noted == nil {
+			noted, names = setOf(last.doc.Folded), namesOfStats(last.doc.Snapshot)
+		}
+		if noted[s.ID] {
+			continue
+		}
+		noted[s.ID] = true
+		lasting := s.Snapshot.Lasting()
+		added := 0
+		for _, stat := range lasting.Stats {
+			if !names[stat.Name] {
+				added++
+			}
+		}
+		if len(names)+added > c.opts.Limits.MaxRetainedStats {
+			continue
+		}
+		for _, stat := range lasting.Stats {
+			names[stat.Name] = true
+		}
+		ended = append(ended, &format.Document{Snapshot: lasting})
+	}
+	if noted == nil {
+		return
+	}
+	doc := last.doc.Fold(ended...)
+	doc.Folded = nil
+	for _, listed := range []map[string][]string{l.typed, l.live} {
+		for _, ids := range listed {
+			for _, id := range ids { // of others nobody asks any more
+				if noted[id] {
+					doc.Folded = append(doc.Folded, id)
+				}
+			}
+		}
+	}
+	last.doc, last.isAsRead = doc, false
+	c.retained[uid] = last
+	c.forgetDeparted(uid)
+}
+
+// forgetDeparted forgets who is gone of a user.
+func (c *Collector) forgetDeparted(uid int) {
+	c.departed = slices.DeleteFunc(c.departed, func(s Source) bool { return s.UID == uid })
+}
