@@ -2,6 +2,11 @@
 # make test   everything that CI runs
 # make bench  statvent beside its peers, into benchmarks/RESULTS.md (10 minutes)
 # make soak   workers come and go under scrapes, for MINUTES (15): does serve grow?
+# make chaos  programs, serves and readers under all that can happen, held against the
+#             truth, for MINUTES (15); a failure prints the SEED that does the same again
+# make faults the system calls of serve, emit and a program fail, one after another, in
+#             more ways and at more places than in make test (15 minutes)
+# make cover  how much of pkg/ its tests run, and what they don't
 # make screenshot  the live page, into docs/page.png (6 minutes)
 # make dist   what is released, into dist/: archives, Debian packages, checksums
 # The other targets are parts of make test.
@@ -10,12 +15,13 @@ GO ?= go
 LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
 FUZZTIME ?= 5s
 MINUTES ?= 15
+SEED ?= 0
 
 # The race detector needs a C compiler. setup installs one where it may.
 HAVE_CC = $(shell command -v $$($(GO) env CC) >/dev/null && echo yes)
 RACE = $(if $(HAVE_CC),-race)
 
-.PHONY: build demo test bench soak screenshot dist setup fmt vet lint unit unit-386 conformance e2e fuzz cross completions check-completions man check-man
+.PHONY: build demo test bench soak chaos faults screenshot dist setup fmt vet lint unit unit-386 conformance e2e fuzz cross completions check-completions man check-man
 
 # serve speaks HTTP/1.1: without its HTTP/2, every command starts sooner.
 build:
@@ -47,7 +53,7 @@ lint:
 
 unit:
 	@test -n "$(RACE)" || echo "SKIPPED: the race detector, for want of a C compiler"
-	@scripts/gotest.sh $(RACE) $$($(GO) list ./... | grep -v /e2e)
+	@scripts/gotest.sh -timeout 20m $(RACE) $$($(GO) list ./... | grep -v /e2e)
 
 # What is exposed, held against the parsers of those who read it: in a module of
 # their own, so that they are in nobody's build.
@@ -58,7 +64,18 @@ conformance:
 
 # The real binary and real processes, without the race detector's slowness.
 e2e:
-	@scripts/gotest.sh ./e2e/...
+	@scripts/gotest.sh -timeout 20m ./e2e/...
+
+cover:
+	@scripts/cover.sh
+
+# A short run of it is part of e2e. SEED=0 is another one each time.
+chaos:
+	$(GO) test -v -count=1 -timeout $$(($(MINUTES) + 10))m -run '^TestChaos$$' ./e2e -chaos-for=$(MINUTES)m -chaos-seed=$(SEED)
+
+# A tenth of it is part of e2e.
+faults:
+	$(GO) test -v -count=1 -timeout 2h ./e2e -run 'SystemCallsFail|StartFails|IsInterrupted|LogCanNotBeWritten|CanNotSaveItsState' -inject-all
 
 unit-386:
 	@if GOARCH=386 CGO_ENABLED=0 $(GO) test -count=1 -run '^$$' ./pkg/format >/dev/null 2>&1; \

@@ -28,6 +28,9 @@ import (
 // binary is the path of the statvent under test.
 var binary string
 
+// binaryVariable names a statvent that is built already.
+const binaryVariable = "STATVENT_TEST_BINARY"
+
 // publishVariable makes this test binary a program that publishes: its
 // arguments are NAME=VALUE, and it ends when its stdin does.
 const publishVariable = "STATVENT_TEST_PUBLISH"
@@ -54,6 +57,9 @@ func testMain(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	if binary = os.Getenv(binaryVariable); binary != "" {
+		return m.Run()
+	}
 	binary = filepath.Join(dir, "statvent")
 	build := exec.Command("go", "build", "-o", binary, "github.com/statvent/statvent")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
@@ -71,10 +77,12 @@ const (
 	withCheck    = "check" // looks for a file once a minute
 	asHerd       = "herd"  // see count
 	asPuppet     = "puppet"
-	asWorker     = "worker" // see work
-	asShop       = "shop"   // see sell
-	asFull       = "full"   // see abound
-	asSoak       = "soak"   // see toil
+	asWorker     = "worker"   // see work
+	asShop       = "shop"     // see sell
+	asFull       = "full"     // see abound
+	asAttacker   = "attacker" // see attack
+	asSoak       = "soak"     // see toil
+	asPlain      = "plain"    // see publishPlain
 )
 
 // publish is the program that tests start.
@@ -88,7 +96,10 @@ func publish(mode string) {
 		asWorker: work,
 		asFull:   abound,
 		asSoak:   toil,
+		asPlain:  publishPlain,
 		asShop:   func([]string) error { return sell(os.Getenv(shopVariable)) },
+
+		asAttacker: attack,
 	}
 	if program := programs[mode]; program != nil {
 		if err := program(os.Args[1:]); err != nil {

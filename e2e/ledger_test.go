@@ -74,25 +74,46 @@ func work(args []string) error {
 	if err != nil {
 		return err
 	}
-	mine, kind := &all[n], args[1]
 	rec, err := statvent.StartRecorder()
 	if err != nil {
 		return err
 	}
-	own, total := statvent.NewCounter(ownName(kind, n)), statvent.NewCounter(totalName(kind))
-	quarters, size := statvent.NewCounter(quartersName(kind)), statvent.NewDistribution(sizeName(kind))
-	statvent.Set(aliveName(n), 1)
+	w := newWorker(all, args[1], n)
 	for range naps {
 		for range steps {
-			step := mine.begun.Add(1)
-			own.Incr()
-			total.IncrBy(totalPerStep)
-			quarters.IncrByFloat(0.25)
-			size.Record(sizeOf(step))
-			mine.done.Store(step)
+			w.step(nil)
 		}
 		time.Sleep(40 * time.Millisecond)
 	}
-	mine.closing.Store(1)
+	w.mine.closing.Store(1)
 	return rec.Close()
+}
+
+// A worker counts what it does, and writes it down.
+type worker struct {
+	mine                 *entry
+	own, total, quarters *statvent.Counter
+	size                 *statvent.Distribution
+}
+
+func newWorker(all ledger, kind string, n int) *worker {
+	statvent.Set(aliveName(n), 1)
+	return &worker{
+		&all[n],
+		statvent.NewCounter(ownName(kind, n)), statvent.NewCounter(totalName(kind)), statvent.NewCounter(quartersName(kind)),
+		statvent.NewDistribution(sizeName(kind)),
+	}
+}
+
+// step does also what it is given, if anything, before it is done.
+func (w *worker) step(also func(step int64)) {
+	step := w.mine.begun.Add(1)
+	if also != nil {
+		also(step)
+	}
+	w.own.Incr()
+	w.total.IncrBy(totalPerStep)
+	w.quarters.IncrByFloat(0.25)
+	w.size.Record(sizeOf(step))
+	w.mine.done.Store(step)
 }

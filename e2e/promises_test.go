@@ -8,10 +8,17 @@ import (
 	"testing"
 )
 
-// Each row of docs/promises.md names the tests that hold it, and these are there.
+// Each row of docs/promises.md names the tests that hold it, and these are there; and
+// so does each attack of SECURITY.md.
 func TestPromisesAreHeldByTests(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("../docs/promises.md")
+	checkPromises(t, "../docs/promises.md", 30)
+	checkPromises(t, "../SECURITY.md", 25)
+}
+
+func checkPromises(t *testing.T, document string, least int) {
+	t.Helper()
+	text, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,8 +46,8 @@ func TestPromisesAreHeldByTests(t *testing.T) {
 			}
 		}
 	}
-	if rows < 30 {
-		t.Errorf("only %d promises were found", rows)
+	if rows < least {
+		t.Errorf("%s: only %d promises were found", document, rows)
 	}
 }
 

@@ -26,6 +26,7 @@ import (
 func actOut() {
 	var recorders []*statvent.Recorder
 	registry := statvent.Default()
+	var player player
 	lines := bufio.NewScanner(os.Stdin)
 	fmt.Println(puppetBegins)
 	for lines.Scan() {
@@ -55,9 +56,9 @@ func actOut() {
 		case "exit": // without Close
 			os.Exit(0)
 		default:
-			err = fmt.Errorf("cannot %q", verb)
+			err = player.act(verb, rest)
 		}
-		fmt.Println(verb, err)
+		fmt.Println(verb, strings.ReplaceAll(fmt.Sprint(err), "\n", "; "))
 	}
 }
 
@@ -127,27 +128,53 @@ func startPuppet(t *testing.T, dir string, prepare ...func(*exec.Cmd)) *puppet {
 // hear waits until the puppet says that line.
 func (p *puppet) hear(want string) {
 	p.t.Helper()
-	_ = p.pipe.SetReadDeadline(time.Now().Add(20 * time.Second))
-	if answer, err := p.answers.ReadString('\n'); err != nil || answer != want+"\n" {
-		p.t.Fatalf("it says %q, %v, not %q", answer, err, want)
+	if err := p.tryHear(want); err != nil {
+		p.t.Fatal(err)
 	}
+}
+
+// tryHear is hear where the puppet may have been killed.
+func (p *puppet) tryHear(want string) error {
+	_ = p.pipe.SetReadDeadline(time.Now().Add(20 * time.Second))
+	answer, err := p.answers.ReadString('\n')
+	if err != nil {
+		return fmt.Errorf("it says %q, not %q: %w", answer, want, err)
+	}
+	if answer != want+"\n" {
+		return fmt.Errorf("it says %q, not %q", answer, want)
+	}
+	return nil
 }
 
 // do tells the puppet what to do, one line after another, and waits until it has.
 func (p *puppet) do(lines ...string) {
 	p.t.Helper()
 	for _, line := range lines {
-		p.say(line)
-		verb, _, _ := strings.Cut(line, " ")
-		p.hear(verb + " <nil>")
+		if err := p.tryDo(line); err != nil {
+			p.t.Fatal(err)
+		}
 	}
+}
+
+// tryDo is do of one line where that may fail, or the puppet be killed.
+func (p *puppet) tryDo(line string) error {
+	if err := p.trySay(line); err != nil {
+		return err
+	}
+	verb, _, _ := strings.Cut(line, " ")
+	return p.tryHear(verb + " <nil>")
 }
 
 func (p *puppet) say(line string) {
 	p.t.Helper()
-	if _, err := io.WriteString(p.stdin, line+"\n"); err != nil {
+	if err := p.trySay(line); err != nil {
 		p.t.Fatal(err)
 	}
+}
+
+func (p *puppet) trySay(line string) error {
+	_, err := io.WriteString(p.stdin, line+"\n")
+	return err
 }
 
 // kill kills it, and returns when it is gone.

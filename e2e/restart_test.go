@@ -700,11 +700,7 @@ func (c *restarts) checkLeftovers(t *testing.T, all moment) {
 		left = nil
 		for _, name := range h.leftovers(t) {
 			switch pid, _, _ := strings.Cut(strings.TrimPrefix(name, "."), "."); {
-			case strings.HasPrefix(name, ".tmp-"):
-				// Whoever was killed has left it. It goes when it is a minute old.
-				_ = os.Chtimes(filepath.Join(c.dir, name), aged, aged)
-				left = append(left, name)
-			case !unread[pid]:
+			case h.age(name), !unread[pid]:
 				left = append(left, name)
 			}
 		}

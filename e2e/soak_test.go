@@ -78,28 +78,39 @@ func mapFile(path string, size int) ([]byte, error) {
 	return unix.Mmap(int(file.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 }
 
-// usage is what serve takes, and what there is in the pipe directory.
-type usage struct {
+// load is what serve takes, and what there is in the pipe directory.
+type load struct {
 	memory, descriptors, threads, entries int
 }
 
-func (u usage) String() string {
+func (u load) String() string {
 	return fmt.Sprintf("%.1f MB, %d descriptors, %d threads, %d entries in the pipe directory",
 		float64(u.memory)/(1<<20), u.descriptors, u.threads, u.entries)
 }
 
-func usageOf(t *testing.T, pid int, dir string) usage {
+func loadOf(t *testing.T, pid int, dir string) load {
 	t.Helper()
-	count := func(dir string) int {
-		t.Helper()
-		entries, err := os.ReadDir(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(entries)
+	return load{
+		memory:      rss(t, pid),
+		descriptors: entriesOf(t, fmt.Sprintf("/proc/%d/fd", pid)),
+		threads:     threadsOf(t, pid),
+		entries:     entriesOf(t, dir),
 	}
-	proc := fmt.Sprintf("/proc/%d/", pid)
-	return usage{memory: rss(t, pid), descriptors: count(proc + "fd"), threads: count(proc + "task"), entries: count(dir)}
+}
+
+func threadsOf(t *testing.T, pid int) int {
+	t.Helper()
+	return entriesOf(t, fmt.Sprintf("/proc/%d/task", pid))
+}
+
+// entriesOf returns how many entries a directory has.
+func entriesOf(t *testing.T, dir string) int {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
 }
 
 // Workers turn over every few seconds while serve is scraped, for as long as -soak-for
@@ -142,7 +153,7 @@ func TestSoak(t *testing.T) {
 	}
 	t.Cleanup(func() { workers.Wait(); readers.Wait() })
 
-	seen := watchUsage(t, serve, dir, long, func(u usage) {
+	seen := watchLoad(t, serve, dir, long, func(u load) {
 		t.Logf("%v, %d workers, %d scrapes", u, started.Load(), scrapes.Load())
 	})
 	close(over)
@@ -162,7 +173,7 @@ func TestSoak(t *testing.T) {
 	}
 	waitUntil(t, "only what was retained is left", func() bool {
 		serve.get(t, "/stats")
-		return usageOf(t, serve.Process.Pid, dir).entries == 2 // the file and its lock
+		return loadOf(t, serve.Process.Pid, dir).entries == 2 // the file and its lock
 	})
 }
 
@@ -195,17 +206,17 @@ func scrape(t *testing.T, url string) {
 	}
 }
 
-// watchUsage looks at what serve takes for that long, often, and reports it once a
+// watchLoad looks at what serve takes for that long, often, and reports it once a
 // minute, or a few times in less.
-func watchUsage(t *testing.T, serve *service, dir string, long time.Duration, report func(usage)) []usage {
+func watchLoad(t *testing.T, serve *service, dir string, long time.Duration, report func(load)) []load {
 	t.Helper()
 	const looks = 120
-	var seen []usage
+	var seen []load
 	every := min(time.Minute, long/4)
 	reported := time.Now()
 	for end := time.Now().Add(long); time.Now().Before(end) && !t.Failed(); {
 		<-time.After(max(long/looks, 50*time.Millisecond)) // it is about time
-		u := usageOf(t, serve.Process.Pid, dir)
+		u := loadOf(t, serve.Process.Pid, dir)
 		seen = append(seen, u)
 		if time.Since(reported) >= every {
 			reported = time.Now()
@@ -216,13 +227,13 @@ func watchUsage(t *testing.T, serve *service, dir string, long time.Duration, re
 }
 
 // checkFlat compares the last third with the second: the first is for growing up.
-func checkFlat(t *testing.T, seen []usage) {
+func checkFlat(t *testing.T, seen []load) {
 	t.Helper()
 	third := len(seen) / 3
 	if third < 3 {
 		t.Fatalf("only %d looks", len(seen))
 	}
-	flat := func(what string, slack int, figure func(usage) int) {
+	flat := func(what string, slack int, figure func(load) int) {
 		t.Helper()
 		var figures []int
 		for _, u := range seen[third:] {
@@ -233,8 +244,8 @@ func checkFlat(t *testing.T, seen []usage) {
 			t.Errorf("%s has grown from %d to %d", what, before, after)
 		}
 	}
-	flat("memory", 4<<20, func(u usage) int { return u.memory })
-	flat("the number of descriptors", 20, func(u usage) int { return u.descriptors })
-	flat("the number of threads", 4, func(u usage) int { return u.threads })
-	flat("the number of entries in the pipe directory", 60, func(u usage) int { return u.entries })
+	flat("memory", 4<<20, func(u load) int { return u.memory })
+	flat("the number of descriptors", 20, func(u load) int { return u.descriptors })
+	flat("the number of threads", 4, func(u load) int { return u.threads })
+	flat("the number of entries in the pipe directory", 60, func(u load) int { return u.entries })
 }

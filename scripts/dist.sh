@@ -57,7 +57,7 @@ copy() { # copy DIR PATH...: into DIR, for all to read, whatever the modes here
 }
 
 docs() { # docs DIR: what there is to read, and what that refers to
-	copy "$1" README.md CHANGELOG.md LICENSE docs examples configs
+	copy "$1" README.md CHANGELOG.md SECURITY.md LICENSE docs examples configs
 	copy "$1/benchmarks" benchmarks/RESULTS.md
 }
 

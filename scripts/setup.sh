@@ -19,6 +19,7 @@ need mandoc mandoc
 need tmux tmux
 need curl curl
 need jq jq
+need strace strace
 need systemd-socket-activate systemd
 /usr/bin/python3 -c 'import prometheus_client' 2>/dev/null || missing="$missing python3-prometheus-client"
 if [ -z "$missing" ]; then
