@@ -200,7 +200,9 @@ func (p *Publisher) claimStem(dir *directory, stem string) (err error) {
 	}
 	if err != nil {
 		if typed != nil {
-			_ = dir.remove(typedName(stem, p.id), typed.id)
+			// Without a look at it, which can fail as well, and it would stay for as long as
+			// the program runs: nobody else makes a file with our id.
+			_ = unlinkAt(dir.fd, typedName(stem, p.id))
 			letGo(typed)
 		}
 		_ = live.remove(dir)
