@@ -123,6 +123,8 @@ func plantAll(a *assault) error {
 	for pid := os.Getpid(); pid < os.Getpid()+300; pid++ {
 		names = append(names, fmt.Sprintf("%d.stats", pid))
 	}
+	slices.Sort(names)
+	names = slices.Compact(names) // where pids have begun anew, the parent's is among them
 	long := time.Now().Add(-time.Hour)
 	for _, name := range names {
 		err := kinds[kind](a.path(name))
