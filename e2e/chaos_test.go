@@ -41,39 +41,39 @@ var (
 //
 // What is true is in a ledger that outlives the programs: each counts there before a step
 // and after it. So at every moment there is a least and a most that a counter may be. The
-// invariants, and what they allow, with the sections of the design:
+// invariants, and what they allow (docs/promises.md, docs/host-numbers.md):
 //
 //   - No counter is ever above what was begun, and nobody counts twice: not while a recorder
-//     is folded (8), and not when it ends while its pipe is away (6, 7).
+//     is folded, and not when it ends while its pipe is away.
 //   - Of a recorder that lives and answers there is all that it had done before the reading
-//     began (7). Who could answer for ten seconds and doesn't is a fault.
-//   - What was closed, or stored by an emit that returned 0, stays, for everybody (6, 8). A
+//     began. Who could answer for ten seconds and doesn't is a fault.
+//   - What was closed, or stored by an emit that returned 0, stays, for everybody. A
 //     Close or an emit fails only for want of disk or descriptors; then Close leaves it as if
 //     the process had been killed, and emit has stored nothing.
 //   - For one serve nothing falls: not by a process that is stopped, killed, out of
-//     descriptors, without disk, or has lost its pipe (7, 8). It goes on with what was saved
+//     descriptors, without disk, or has lost its pipe. It goes on with what was saved
 //     and retained when the serve before it was dead. Allowed is what users are told: what a
 //     killed process had done since it was last read is lost; others than the one serve that
 //     folds may see less of it; two serves that fold may each fold what the other has read
-//     later (8).
-//   - Deleting does what it says (8): without its .live file nobody knows that a recorder
+//     later.
+//   - Deleting does what it says: without its .live file nobody knows that a recorder
 //     lives, so it may be missing, or be read as a plain one; killed in that state, or without
 //     its pipe, it is lost. What was retained goes with the directory. But whatever somebody
-//     deletes of one that lives is back within a minute (6).
+//     deletes of one that lives is back within a minute.
 //   - A gauge is there while its process lives and answers, once, and is not when a reading
-//     begins after the process has gone (8). That of emit stays.
+//     begins after the process has gone. That of emit stays.
 //   - The count and the sum of a distribution belong to the same prefix of what was recorded,
-//     also when it is folded; percentiles are in order and within what was recorded (4, 8).
+//     also when it is folded; percentiles are in order and within what was recorded.
 //   - A sum that many share is that of its parts; no name is there that nobody has.
-//   - One read of a plain pipe is one whole snapshot, or nothing, and ends (6); who reads a
+//   - One read of a plain pipe is one whole snapshot, or nothing, and ends; who reads a
 //     little and leaves, or waits, disturbs nobody.
-//   - No reading takes longer than the deadline, but for what a busy machine takes (7).
-//   - Exit codes are 0; 3 where somebody didn't answer; 1 for cat where there is no directory
-//     (10). No output and no log has a panic, a stack or an error of serve's own.
+//   - No reading takes longer than the deadline, but for what a busy machine takes.
+//   - Exit codes are 0; 3 where somebody didn't answer; 1 for cat where there is no
+//     directory. No output and no log has a panic, a stack or an error of serve's own.
 //   - In the end everybody is told the same, and of what was closed properly exactly what was
 //     done. No file is left but those retained, and, for an hour, those of killed recorders
-//     that the serve has never read or that had lost files (7). No program and no serve
-//     holds a goroutine or a descriptor that it didn't hold at first (6).
+//     that the serve has never read or that had lost files. No program and no serve
+//     holds a goroutine or a descriptor that it didn't hold at first.
 //
 // A tmpfs of its own is the disk, and a pid namespace has the pids: without root, and
 // without these, what needs them is left out, and said to be.
