@@ -105,15 +105,21 @@ type fakeTerminal struct {
 // what it writes.
 func startScreen(t *testing.T, mode string, reads bool) *fakeTerminal {
 	t.Helper()
+	return startCommand(t, mode, reads)
+}
+
+// startCommand is startScreen of a command that is given the test binary's path.
+func startCommand(t *testing.T, mode string, reads bool, command ...string) *fakeTerminal {
+	t.Helper()
 	f := openFake(t)
-	var err error
 	f.resize(80, 24)
 	f.before = f.termios()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	f.cmd = exec.Command(self)
+	command = append(command, self)
+	f.cmd = exec.Command(command[0], command[1:]...)
 	f.cmd.Env = append(os.Environ(), screenVariable+"="+mode, "TERM=xterm", "GOTRACEBACK=none")
 	f.cmd.Stdin, f.cmd.Stdout, f.cmd.Stderr = f.terminal, f.terminal, f.terminal
 	f.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
@@ -284,6 +290,25 @@ func TestTheTerminalIsGivenBack(t *testing.T) {
 	after("SIGINT", signals(syscall.SIGINT))
 	after("SIGHUP", signals(syscall.SIGHUP))
 	after("SIGQUIT", signals(syscall.SIGQUIT))
+}
+
+// What is typed as soon as the terminal is the shell's again is for the shell.
+func TestWhatIsTypedAfterTheEndIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	const rounds = 200
+	f := startCommand(t, asShow, true, "sh", "-c", fmt.Sprintf(`for i in $(seq %d); do "$0"; read -r line; echo "then $line"; done`, rounds))
+	for range rounds {
+		f.waits(enterScreen, "stat19")
+		f.types("q")
+		for deadline := time.Now().Add(20 * time.Second); f.termios() != f.before; {
+			if time.Now().After(deadline) {
+				t.Fatal("it doesn't end")
+			}
+		}
+		f.types("hello\n")
+		f.waits("then hello")
+	}
+	f.ends(0)
 }
 
 func TestTheTerminalIsGivenBackAfterAPanic(t *testing.T) {

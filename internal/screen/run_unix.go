@@ -36,6 +36,7 @@ func Run(ctx context.Context, m *watch.Model, look *Look, collect Collect) (err 
 		tasks:    make(chan task, 1),
 		results:  make(chan result),
 		typed:    make(chan []byte),
+		pressed:  make(chan struct{}, 1),
 		lost:     make(chan error, 1),
 		signals:  signals,
 		done:     make(chan struct{}),
@@ -78,7 +79,8 @@ type loop struct {
 	tasks    chan task
 	results  chan result
 	typed    chan []byte
-	lost     chan error // the terminal is
+	pressed  chan struct{} // sent when that was seen to
+	lost     chan error    // the terminal is
 	signals  chan os.Signal
 	done     chan struct{} // closed when nothing is collected any more
 
@@ -92,17 +94,23 @@ type loop struct {
 // errEnd ends the loop as it should.
 var errEnd = errors.New("asked to end")
 
-// read reads what is typed.
+// read reads what is typed while the terminal is ours: nothing after a key before it is
+// known that this one doesn't end that.
 func (l *loop) read(ctx context.Context) {
 	for {
 		buffer := make([]byte, 256)
 		n, err := l.terminal.file.Read(buffer)
-		if err != nil {
+		if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) { // it was given back
 			l.lost <- err
 			return
 		}
 		select {
 		case l.typed <- buffer[:n]:
+		case <-ctx.Done():
+			return
+		}
+		select {
+		case <-l.pressed:
 		case <-ctx.Done():
 			return
 		}
@@ -144,7 +152,9 @@ func (l *loop) run(ctx context.Context) error {
 		case r := <-l.results:
 			err = l.takeResult(r)
 		case text := <-l.typed:
-			err = l.press(l.input.feed(text))
+			if err = l.press(l.input.feed(text)); err == nil {
+				l.pressed <- struct{}{}
+			}
 			if l.input.waits() {
 				escape.Reset(escapeDelay)
 			}

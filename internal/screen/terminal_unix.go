@@ -142,8 +142,10 @@ func (t *terminal) settle() bool {
 	}
 }
 
-// release gives the terminal back as it was found.
+// release gives the terminal back as it was found. What is typed from then on is for
+// whoever has it next.
 func (t *terminal) release() {
+	_ = t.file.SetReadDeadline(time.Unix(0, 1)) // not everywhere can that be
 	if t.settle() && t.entered {
 		t.entered = false
 		t.write([]byte(leaveScreen))
@@ -164,6 +166,7 @@ func (t *terminal) take() error {
 		saved, err := term.MakeRaw(fd)
 		if err == nil {
 			t.saved = saved
+			_ = t.file.SetReadDeadline(time.Time{})
 		}
 		return err
 	})
