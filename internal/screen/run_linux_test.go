@@ -120,7 +120,7 @@ func startCommand(t *testing.T, mode string, reads bool, command ...string) *fak
 	}
 	command = append(command, self)
 	f.cmd = exec.Command(command[0], command[1:]...)
-	f.cmd.Env = append(os.Environ(), screenVariable+"="+mode, "TERM=xterm", "GOTRACEBACK=none")
+	f.cmd.Env = append(os.Environ(), screenVariable+"="+mode, "TERM=xterm", "GOTRACEBACK=none", "GORACE=atexit_sleep_ms=0")
 	f.cmd.Stdin, f.cmd.Stdout, f.cmd.Stderr = f.terminal, f.terminal, f.terminal
 	f.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Setctty: true}
 	if err := f.cmd.Start(); err != nil {
@@ -295,7 +295,7 @@ func TestTheTerminalIsGivenBack(t *testing.T) {
 // What is typed as soon as the terminal is the shell's again is for the shell.
 func TestWhatIsTypedAfterTheEndIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	const rounds = 200
+	const rounds = 100
 	f := startCommand(t, asShow, true, "sh", "-c", fmt.Sprintf(`for i in $(seq %d); do "$0"; read -r line; echo "then $line"; done`, rounds))
 	for range rounds {
 		f.waits(enterScreen, "stat19")
