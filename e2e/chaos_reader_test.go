@@ -156,7 +156,7 @@ func (c *chaos) command(stdin string, patience time.Duration, name string, args 
 // runWithoutEnd runs the commands that read.
 func (c *chaos) runWithoutEnd(r *rand.Rand) {
 	for !isClosed(c.silence) {
-		which, pause := r.IntN(6), time.Duration(r.Int64N(int64(150*time.Millisecond)))
+		which, pause := r.IntN(7), time.Duration(r.Int64N(int64(150*time.Millisecond)))
 		switch choice := r.Uint64(); which {
 		case 0:
 			c.catHost()
@@ -170,6 +170,8 @@ func (c *chaos) runWithoutEnd(r *rand.Rand) {
 			c.watchHost()
 		case 5:
 			c.leaveEarly()
+		case 6:
+			c.watchServe()
 		}
 		time.Sleep(pause)
 	}
@@ -324,16 +326,41 @@ func (c *chaos) listSources() {
 
 // watchHost hears it several times, of one reader.
 func (c *chaos) watchHost() {
-	r := c.command("", patience, c.tool, "watch", "-o", "json", "--count", "4", "-n", "0.1")
-	told := newTold()
+	r := c.command("", patience, c.tool, watching...)
 	if r == nil || r.code != 0 && !r.present() {
 		return
 	}
+	c.hearWatched(r, nil, newTold())
+}
+
+// watchServe is the same of what a serve says.
+func (c *chaos) watchServe() {
+	s := c.main.Load()
+	if s == nil {
+		return
+	}
+	s.asking.RLock()
+	told, before := s.told.Load(), s.before.Load()
+	least := told.least()
+	r := c.command("", patience, c.tool, append(watching, "--url", s.url)...)
+	s.asking.RUnlock()
+	if r == nil || c.main.Load() != s { // it was ended
+		return
+	}
+	r.before = before
+	c.hearWatched(r, s, least)
+}
+
+// watching is a watch that ends.
+var watching = []string{"watch", "-o", "json", "--count", "4", "-n", "0.1"}
+
+// hearWatched checks each of the lines, none of which is less than the one before.
+func (c *chaos) hearWatched(r *result, from *server, told *told) {
 	if r.code != 0 && r.code != 3 {
 		c.complain("%s: exit code %d: %s", r.who, r.code, r.stderr)
 	}
 	for line := range strings.Lines(r.stdout) {
-		h := &hearing{who: r.who, span: r.span, least: told, tell: told}
+		h := &hearing{who: r.who, span: r.span, from: from, least: told, tell: told}
 		if err := h.parseStats([]byte(line)); err != nil {
 			c.complain("%s: %v in %s", h.who, err, line)
 			return
