@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -39,6 +40,32 @@ func TestPlantedRetainedFileIsNotOpened(t *testing.T) {
 	if n := len(collection.PassedOver); n != 10 || !strings.Contains(collection.PassedOver[0].Why, fmt.Sprint("it belongs to user ", stranger)) {
 		t.Errorf("%d are passed over: %+v", n, collection.PassedOver)
 	}
+}
+
+// A typed pipe is deleted, as what cleans up /tmp does, and before its program puts it
+// back, somebody else takes its name. What was counted goes on under another one.
+func TestPlantedAtADeletedTypedPipe(t *testing.T) {
+	needsRoot(t, "it gives files to another user")
+	noLeaks(t)
+	dir := worldDir(t)
+	var counted tally
+	counted.add(1000)
+	p := publish(t, PublisherOptions{Dir: dir, Name: "web", checkEvery: 50 * time.Millisecond}, &counted)
+	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline, Tidy: true})
+	checkCount(t, tidied(t, c), 1000)
+	id := func() string {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		return p.id
+	}
+	before := id()
+	p.mu.Lock()
+	path := filepath.Join(dir, p.typedName())
+	noErr(t, os.Remove(path))
+	give(t, mkfifo(t, path), stranger)
+	p.mu.Unlock()
+	eventually(t, "it begins anew", func() bool { return id() != before })
+	checkCount(t, tidied(t, c), 1000)
 }
 
 // Somebody puts typed pipes and .live files beside another's plain pipe, other ones each

@@ -280,12 +280,16 @@ func (p *Publisher) at(name string, id fileID) bool {
 // the directory or the name is somebody else's now, it makes everything anew. The
 // caller holds mu.
 func (p *Publisher) repair() error {
+	var typed fileID
+	if p.typed.current != nil {
+		typed = p.typed.current.id
+	}
 	if p.dir != nil && p.putBack() == nil && p.intact() {
 		return nil
 	}
 	left := p.typedName()
 	_ = p.withdraw() // what can't be removed isn't ours any more
-	if _, err := statPath(filepath.Join(p.opts.Dir, left)); err == nil {
+	if info, err := statPath(filepath.Join(p.opts.Dir, left)); err == nil && info.id == typed {
 		// The program has changed its user. What it counted until now is that of a
 		// recorder that looks as if it had been killed.
 		_ = p.source.Final()

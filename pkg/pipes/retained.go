@@ -352,14 +352,24 @@ func (f *folding) write(doc *format.Document, lock *os.File) error {
 	if err := f.dir.limits.withDefaults().checkRetained(len(text), len(doc.Snapshot.Stats)); err != nil {
 		return &fs.PathError{Op: "write", Path: filepath.Join(f.dir.path, name), Err: err}
 	}
-	held, err := statFD(int(lock.Fd()))
-	if err == nil && held.links == 0 {
-		err = errUnlocked
-	}
-	if err != nil {
+	if err := f.checkLock(lock); err != nil {
 		return &fs.PathError{Op: "write", Path: filepath.Join(f.dir.path, name), Err: err}
 	}
 	return f.dir.putFile(name, f.uid, text)
+}
+
+// checkLock says so if the lock is one no more: without its name it is one that others
+// don't ask for.
+func (f *folding) checkLock(lock *os.File) error {
+	held, err := statFD(int(lock.Fd()))
+	if err != nil {
+		return err
+	}
+	now, err := statAt(f.dir.fd, retainedLockName(f.uid))
+	if errors.Is(err, fs.ErrNotExist) || err == nil && now.id != held.id {
+		return errUnlocked
+	}
+	return err
 }
 
 // ErrFull is the error of a retained file that would have more than it may.
@@ -377,7 +387,7 @@ func (l Limits) checkRetained(bytes, stats int) error {
 	}
 }
 
-var errUnlocked = errors.New("somebody has deleted its lock")
+var errUnlocked = errors.New("somebody has taken its lock away")
 
 // leftovers are what there is to be folded.
 type leftovers struct {

@@ -738,28 +738,42 @@ func TestCollectorGoesOnWithWhatItHadOfADamagedRetainedFile(t *testing.T) {
 }
 
 // Somebody else may have made another lock file by now, and hold that.
-func TestNothingIsWrittenWithALockThatWasDeleted(t *testing.T) {
-	noLeaks(t)
-	path := t.TempDir()
-	dir := openTestDir(t, path)
-	noErr(t, Retain(path, tallied(1)))
-	lock, got, err := dir.lockRetained(os.Geteuid())
-	if err != nil || !got {
-		t.Fatal(got, err)
+func TestNothingIsWrittenWithALockThatHasLostItsName(t *testing.T) {
+	for _, c := range []struct {
+		what string
+		do   func(t *testing.T, path string)
+		left []string
+	}{
+		{"deleted", func(t *testing.T, path string) { noErr(t, os.Remove(path)) }, nil},
+		{"moved, and another made", func(t *testing.T, path string) {
+			noErr(t, os.Rename(path, filepath.Join(t.TempDir(), "aside")))
+			writeFile(t, path, "")
+		}, kept()[1:]},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			noLeaks(t)
+			path := t.TempDir()
+			dir := openTestDir(t, path)
+			noErr(t, Retain(path, tallied(1)))
+			lock, got, err := dir.lockRetained(os.Geteuid())
+			if err != nil || !got {
+				t.Fatal(got, err)
+			}
+			defer unlockRetained(lock)
+			c.do(t, filepath.Join(path, kept()[1]))
+			writeFile(t, filepath.Join(path, typedName("1", someID)), finalOf(someID, 3))
+			before := stat(t, filepath.Join(path, kept()[0]))
+			f := folding{dir: dir, uid: os.Geteuid(), unreadable: make(map[string]bool)}
+			if err := f.foldLocked(lock); !errors.Is(err, errUnlocked) || !strings.Contains(err.Error(), kept()[0]) {
+				t.Errorf("foldLocked: %v", err)
+			}
+			checkEntries(t, path, append(c.left, kept()[0], typedName("1", someID))...)
+			if after := stat(t, filepath.Join(path, kept()[0])); after != before {
+				t.Errorf("it was %+v and is %+v", before, after)
+			}
+			tallyOf(t, path, 4)
+			noErr(t, fold(t, path, os.Geteuid(), nil))
+			tallyOf(t, path, 4)
+		})
 	}
-	defer unlockRetained(lock)
-	noErr(t, os.Remove(filepath.Join(path, kept()[1])))
-	writeFile(t, filepath.Join(path, typedName("1", someID)), finalOf(someID, 3))
-	before := stat(t, filepath.Join(path, kept()[0]))
-	f := folding{dir: dir, uid: os.Geteuid(), unreadable: make(map[string]bool)}
-	if err := f.foldLocked(lock); !errors.Is(err, errUnlocked) || !strings.Contains(err.Error(), kept()[0]) {
-		t.Errorf("foldLocked: %v", err)
-	}
-	checkEntries(t, path, kept()[0], typedName("1", someID))
-	if after := stat(t, filepath.Join(path, kept()[0])); after != before {
-		t.Errorf("it was %+v and is %+v", before, after)
-	}
-	tallyOf(t, path, 4)
-	noErr(t, fold(t, path, os.Geteuid(), nil))
-	tallyOf(t, path, 4)
 }
