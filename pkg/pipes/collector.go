@@ -64,6 +64,7 @@ func NewCollector(opts CollectorOptions) *Collector {
 		retained:   make(map[int]lastRetained),
 		places:     newPlaces(opts.Limits.MaxHostStats),
 		turns:      make(turns),
+		departed:   make(map[int][]Source),
 	}
 	if opts.Tidy && opts.StateDir != "" {
 		c.state = newStateFile(opts.StateDir, opts.Dir)
@@ -116,7 +117,7 @@ type Collector struct {
 	unloaded  bool                 // it couldn't be loaded yet
 	retained  map[int]lastRetained // by user
 	turns     turns
-	departed  []Source // typed ones that are gone; see departed.go
+	departed  map[int][]Source // typed ones that are gone, by user; see departed.go
 
 	tidying   sync.WaitGroup // a background tidy, of which there is one at a time
 	isTidying bool           // one is under way

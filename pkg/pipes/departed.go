@@ -1,23 +1,20 @@
 package pipes
 
-import (
-	"slices"
-
-	"github.com/statvent/statvent/pkg/format"
-)
+import "github.com/statvent/statvent/pkg/format"
 
 // depart notes that a typed source is gone, for settle.
 func (c *Collector) depart(s *source) {
 	if c.opts.Select == nil && s.isTyped() && s.last != nil && !s.retained {
-		c.departed = append(c.departed, Source{UID: s.owner, ID: s.id, Snapshot: s.last.snapshot})
+		c.departed[s.owner] = append(c.departed[s.owner], Source{ID: s.id, Snapshot: s.last.snapshot})
 	}
 }
 
 // noteRetained notes of which sources a user's retained file, read after that listing, has
 // what they counted: those that are noted in it, and those that were gone.
-func (c *Collector) noteRetained(uid int, notes map[note]bool, l *listing) {
+func (c *Collector) noteRetained(uid int, l *listing) {
+	noted := c.retained[uid].noted
 	for _, s := range c.sources {
-		if s.isTyped() && s.owner == uid && !s.lost && (notes[note{uid, s.id}] || !l.hasTyped(s.stem, s.id)) {
+		if s.isTyped() && s.owner == uid && !s.lost && (noted[s.id] || !l.hasTyped(s.stem, s.id)) {
 			s.retained = true
 		}
 	}
@@ -34,19 +31,16 @@ func (c *Collector) isRetained(s Source) bool {
 // must not fall. That holds until the file is read again. All are added at once, for
 // there may be thousands, and of thousands of stats; and no more than is kept of a user.
 func (c *Collector) foldUnread(uid int, l *listing) {
+	if len(c.departed[uid]) == 0 {
+		return
+	}
 	last, ok := c.retained[uid]
 	if !ok {
 		last.doc = &format.Document{Snapshot: &format.Snapshot{Ended: true}}
 	}
-	var noted, names map[string]bool // made when somebody is gone
+	noted, names := setOf(last.doc.Folded), namesOfStats(last.doc.Snapshot)
 	var ended []*format.Document
-	for _, s := range c.departed {
-		if s.UID != uid {
-			continue
-		}
-		if noted == nil {
-			noted, names = setOf(last.doc.Folded), namesOfStats(last.doc.Snapshot)
-		}
+	for _, s := range c.departed[uid] {
 		if noted[s.ID] {
 			continue
 		}
@@ -66,9 +60,6 @@ func (c *Collector) foldUnread(uid int, l *listing) {
 		}
 		ended = append(ended, &format.Document{Snapshot: lasting})
 	}
-	if noted == nil {
-		return
-	}
 	doc := last.doc.Fold(ended...)
 	doc.Folded = nil
 	for _, listed := range []map[string][]string{l.typed, l.live} {
@@ -80,12 +71,7 @@ func (c *Collector) foldUnread(uid int, l *listing) {
 			}
 		}
 	}
-	last.doc, last.isAsRead = doc, false
+	last.doc, last.noted, last.isAsRead = doc, setOf(doc.Folded), false
 	c.retained[uid] = last
-	c.forgetDeparted(uid)
-}
-
-// forgetDeparted forgets who is gone of a user.
-func (c *Collector) forgetDeparted(uid int) {
-	c.departed = slices.DeleteFunc(c.departed, func(s Source) bool { return s.UID == uid })
+	delete(c.departed, uid)
 }

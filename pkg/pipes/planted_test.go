@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -99,6 +100,49 @@ func TestNewcomersOfAnotherHideNoPlainPipe(t *testing.T) {
 	noErr(t, <-ended)
 }
 
+// Whose path has gone, and so must have a retained file read once more, waits for no other
+// user's: that may be as large, and as new, as anybody likes.
+func TestOnlyTheRetainedFilesThatAreWantedAreRead(t *testing.T) {
+	needsRoot(t, "it gives files to another user")
+	path := worldDir(t)
+	writeRetained(t, path, nobody, 3)
+	writeRetained(t, path, stranger, 5)
+	dir := openTestDir(t, path)
+	l, err := dir.list()
+	noErr(t, err)
+	c := newCollector(t, CollectorOptions{Dir: path})
+	opened := watchFor(t, unix.IN_OPEN, path)
+	files, err := c.readRetained(dir, l, func(uid int) bool { return uid == nobody })
+	noErr(t, err)
+	if names := opened(); !slices.Equal(names, []string{retainedName(nobody)}) {
+		t.Errorf("opened are %q", names)
+	}
+	if len(files.sources) != 1 || files.sources[0].UID != nobody {
+		t.Errorf("the sources are %+v", files.sources)
+	}
+}
+
+// A retained file may have as many notes as it likes. Once it is read they cost nothing.
+func TestNotesOfAFileThatStaysTheSame(t *testing.T) {
+	dir := memoryDir(t)
+	doc := &format.Document{Snapshot: tallied(3).Lasting()}
+	for i := range 50_000 {
+		doc.Folded = append(doc.Folded, inOrder(i))
+	}
+	path := writeFile(t, filepath.Join(dir, retainedName(os.Geteuid())), document(doc))
+	old := time.Now().Add(-time.Hour)
+	noErr(t, os.Chtimes(path, old, old))
+	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: patience})
+	checkCount(t, collect(t, c), 3)
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	collect(t, c)
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 1<<20 {
+		t.Errorf("a collection allocates %d bytes", n)
+	}
+}
+
 // What goes between the listing and the look at it is remembered no longer than it stands.
 func TestRetainedFilesThatComeAndGoAreForgotten(t *testing.T) {
 	dir := openTestDir(t, t.TempDir())
@@ -107,7 +151,7 @@ func TestRetainedFilesThatComeAndGoAreForgotten(t *testing.T) {
 	for uid := range 1000 {
 		l.retained = append(l.retained, 100_000+uid)
 	}
-	must(c.readRetained(dir, l))
+	must(c.readRetained(dir, l, func(int) bool { return true }))
 	collect(t, c)
 	if n := len(c.retained); n > 0 {
 		t.Errorf("%d are remembered", n)

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"time"
 
@@ -16,82 +15,117 @@ import (
 
 // settle adds the retained files to a collection, and takes out of it whatever
 // is in them by now. Each counter is in exactly one of the two places: a recorder
-// that is noted in a retained file is in the file, and so is one whose path was
-// gone before that was read, unless it lives and has only lost its pipe: what ends
-// is folded after its .live file has gone. So where a path turns out to be gone,
-// the files are read once more, for each path twice at the most. Somebody who lets one
-// path go after the other gets no more than a few of these rounds after the deadline: a
-// path that went in the last of them is taken for one that isn't in the files yet.
+// that is noted in its user's file is in that, and so is one whose path was gone before
+// the file was read, unless it lives and has only lost its pipe: what ends is folded
+// after its .live file has gone. So where a path turns out to be gone, the file of that
+// user is read once more, for each path twice at the most. Somebody who lets one path go
+// after the other gets no more than a few of these rounds after the deadline: a path that
+// went in the last of them is taken for one that isn't in the file yet. No user's files
+// and paths are waited for by another's.
 //
 // Of a file that can't be read just now, what was read last counts, and what was seen
 // last of those that are gone and not noted in that.
 //
 // It returns whose retained files were left out.
 func (c *Collector) settle(ctx context.Context, dir *directory, collection *Collection) (others []int, err error) {
-	looks := make(map[string]int) // at paths that were gone
-	late := make(map[int]int)     // rounds after the deadline, by the user whose path was gone
-	for {
-		before, err := dir.list()
-		if err != nil {
-			return nil, err
+	st := &settling{Collector: c, dir: dir, looks: make(map[string]int), late: make(map[int]int)}
+	open := make(map[int][]Source) // the typed ones, by users who aren't settled
+	var settled []Source
+	for _, s := range collection.Sources {
+		if s.Kind == PlainSource {
+			settled = append(settled, s)
+		} else {
+			open[s.UID] = append(open[s.UID], s)
 		}
-		l := before
-		retained, err := c.readRetained(dir, l)
-		if err != nil {
-			return nil, err
-		}
-		if len(l.retained) > 0 { // else the listing is the moment at which each path counts
-			if l, err = dir.list(); err != nil {
-				return nil, err
-			}
-		}
-		sources := slices.Clone(retained.sources)
-		again, inTime := false, time.Since(collection.Time) < c.opts.Deadline
-		blamed := make(map[int]bool)
-		for _, s := range collection.Sources {
-			switch {
-			case s.Kind == PlainSource:
-				sources = append(sources, s)
-			case retained.notes[note{s.UID, s.ID}]:
-			case l.hasTyped(s.Name, s.ID) && dir.mayStand(s):
-				sources = append(sources, s)
-			default:
-				lost, err := dir.hasOnlyLost(s)
-				if err != nil {
-					return nil, err
-				}
-				unread := retained.failed[s.UID] && !c.isRetained(s) // it is one of the departed by the next collection
-				gone := looks[s.Path] >= maxLooks
-				switch {
-				case lost:
-					sources = append(sources, s)
-				case gone, !inTime && late[s.UID] >= maxLate:
-					if unread || !gone && before.hasTyped(s.Name, s.ID) {
-						sources = append(sources, s)
-					}
-				default:
-					again, blamed[s.UID] = true, true
-					looks[s.Path]++
-					if !dir.mayStand(s) {
-						looks[s.Path] = maxLooks // else its final has come since the listing
-					}
-				}
-			}
-		}
-		if !inTime {
-			for uid := range blamed {
-				late[uid]++
-			}
-		}
-		if !again {
-			collection.Sources = sources
-			collection.PassedOver = append(collection.PassedOver, retained.planted...)
-			return retained.others, nil
-		}
+	}
+	for isFirst := true; isFirst || len(open) > 0; isFirst = false {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		st.inTime = time.Since(collection.Time) < c.opts.Deadline
+		if st.before, err = dir.list(); err != nil {
+			return nil, err
+		}
+		files, err := c.readRetained(dir, st.before, func(uid int) bool { return isFirst || len(open[uid]) > 0 })
+		if err != nil {
+			return nil, err
+		}
+		st.after = st.before
+		if len(st.before.retained) > 0 { // else the listing is the moment at which each path counts
+			if st.after, err = dir.list(); err != nil {
+				return nil, err
+			}
+		}
+		for uid, sources := range open {
+			counting, isClear, err := st.judge(sources, files.failed[uid])
+			if err != nil {
+				return nil, err
+			}
+			if isClear {
+				settled = append(settled, counting...)
+				delete(open, uid)
+			} else if !st.inTime {
+				st.late[uid]++
+			}
+		}
+		for _, file := range files.sources {
+			if len(open[file.UID]) == 0 {
+				settled = append(settled, file)
+			}
+		}
+		if isFirst {
+			others = files.others
+			collection.PassedOver = append(collection.PassedOver, files.planted...)
+		}
 	}
+	collection.Sources = settled
+	return others, nil
+}
+
+// A settling is what settle knows in one of its rounds.
+type settling struct {
+	*Collector
+	dir           *directory
+	before, after *listing       // the files were read
+	inTime        bool           // the round began before the deadline
+	looks         map[string]int // at paths that were gone
+	late          map[int]int    // rounds after the deadline, by the user whose path was gone
+}
+
+// judge returns which of a user's typed sources count beside the user's retained file,
+// which isn't read anew if it failed. It isn't clear as long as one's path has gone that
+// is worth another look.
+func (st *settling) judge(sources []Source, failed bool) (counting []Source, isClear bool, err error) {
+	isClear = true
+	for _, s := range sources {
+		stands := st.after.hasTyped(s.Name, s.ID)
+		switch {
+		case st.isNoted(s):
+			continue
+		case stands && st.dir.mayStand(s):
+			counting = append(counting, s)
+			continue
+		}
+		lost, err := st.dir.hasOnlyLost(s)
+		if err != nil {
+			return nil, false, err
+		}
+		isGone := st.looks[s.Path] >= maxLooks
+		switch {
+		case lost:
+			counting = append(counting, s)
+		case !isGone && (st.inTime || st.late[s.UID] < maxLate):
+			isClear = false
+			st.looks[s.Path]++
+			if stands {
+				st.looks[s.Path] = maxLooks // it is another's, whatever becomes of that
+			}
+		case failed && !st.isRetained(s), // it is one of the departed by the next collection
+			!isGone && st.before.hasTyped(s.Name, s.ID):
+			counting = append(counting, s)
+		}
+	}
+	return counting, isClear, nil
 }
 
 // maxLooks is how often a path that is gone is looked for again.
@@ -121,32 +155,32 @@ func (d *directory) hasOnlyLost(s Source) (bool, error) {
 	return says == alive, nil
 }
 
-// A note says that a recorder of that user is in the user's retained file.
-type note struct {
-	uid int
-	id  string
-}
+// isNoted tells whether a retained file says that it has what the source counted.
+func (c *Collector) isNoted(s Source) bool { return c.retained[s.UID].noted[s.ID] }
 
-// retainedFiles is what the retained files hold.
+// retainedFiles is what there is at the names of retained files.
 type retainedFiles struct {
 	sources []Source
-	notes   map[note]bool
 	others  []int        // whose files are left out
 	failed  map[int]bool // whose file can't be read
 	planted []PassedOver // by others, for users of whom nothing was read
 }
 
-// readRetained reads the retained files of a listing. Its error is that of this
-// process: a host without what it can't read just now would be a wrong one.
-func (c *Collector) readRetained(dir *directory, l *listing) (*retainedFiles, error) {
-	files := &retainedFiles{notes: make(map[note]bool), failed: make(map[int]bool)}
+// readRetained reads those of the retained files of a listing that are wanted, by their
+// users. Its error is that of this process: a host without what it can't read just now
+// would be a wrong one.
+func (c *Collector) readRetained(dir *directory, l *listing, wanted func(uid int) bool) (*retainedFiles, error) {
+	files := &retainedFiles{failed: make(map[int]bool)}
 	isListed := setOf(l.retained)
-	c.departed = slices.DeleteFunc(c.departed, func(s Source) bool { return !isListed[s.UID] })
+	maps.DeleteFunc(c.departed, func(uid int, _ []Source) bool { return !isListed[uid] })
 	maps.DeleteFunc(c.retained, func(uid int, _ lastRetained) bool { return !isListed[uid] })
 	for _, uid := range l.retained {
+		if !wanted(uid) {
+			continue
+		}
 		if !c.owners().have(uid) {
 			files.others = append(files.others, uid)
-			c.forgetDeparted(uid)
+			delete(c.departed, uid)
 			continue
 		}
 		s := Source{
@@ -161,7 +195,7 @@ func (c *Collector) readRetained(dir *directory, l *listing) (*retainedFiles, er
 			return nil, err
 		}
 		if err == nil {
-			c.forgetDeparted(uid)
+			delete(c.departed, uid)
 		} else {
 			// Nothing is folded into a damaged file, so it was what was read last, but for
 			// what is folded while only this process can't read it: see foldUnread.
@@ -179,12 +213,9 @@ func (c *Collector) readRetained(dir *directory, l *listing) (*retainedFiles, er
 		if known {
 			now := last.doc.Unexpired(time.Now())
 			s.Snapshot, s.At, s.Emitted = now.Snapshot, last.file.mtime, now.Emitted
-			for _, id := range now.Folded {
-				files.notes[note{uid, id}] = true
-			}
 		}
 		if err == nil {
-			c.noteRetained(uid, files.notes, l)
+			c.noteRetained(uid, l)
 		}
 		files.sources = append(files.sources, s)
 	}
@@ -193,8 +224,9 @@ func (c *Collector) readRetained(dir *directory, l *listing) (*retainedFiles, er
 
 // lastRetained is a retained file as it was read last.
 type lastRetained struct {
-	doc  *format.Document // with what was folded since: see foldUnread
-	file fileInfo
+	doc   *format.Document // with what was folded since: see foldUnread
+	noted map[string]bool  // the ids in doc.Folded
+	file  fileInfo
 	// isAsRead tells whether doc is what a file has that looks like that one.
 	isAsRead bool
 }
@@ -218,7 +250,7 @@ func (c *Collector) readRetainedOf(dir *directory, uid int) error {
 	if err != nil {
 		return err
 	}
-	c.retained[uid] = lastRetained{doc, file, began.Sub(file.mtime) >= oldEnough}
+	c.retained[uid] = lastRetained{doc, setOf(doc.Folded), file, began.Sub(file.mtime) >= oldEnough}
 	return nil
 }
 

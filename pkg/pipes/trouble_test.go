@@ -157,8 +157,8 @@ func TestManyThatGoBesideAFileThatCannotBeRead(t *testing.T) {
 			t.Errorf("it took %v", collection.Took)
 		}
 	}
-	if last := c.retained[os.Geteuid()].doc; len(last.Folded) > 0 || len(c.departed) > 0 {
-		t.Errorf("it remembers %d of those that are gone", len(last.Folded)+len(c.departed))
+	if last := c.retained[os.Geteuid()].doc; len(last.Folded) > 0 || len(c.departed[os.Geteuid()]) > 0 {
+		t.Errorf("it remembers %d of those that are gone", len(last.Folded)+len(c.departed[os.Geteuid()]))
 	}
 	noErr(t, os.Chmod(file, 0o644))
 	checkCount(t, collect(t, c), 100) // what there is
