@@ -615,6 +615,31 @@ func TestCloseBesideAFullRetainedFile(t *testing.T) {
 	checkEntries(t, dir, kept()...)
 }
 
+// What a killed process had counted stays with the Collector that has read it, which says
+// why, until there is room.
+func TestKilledBesideAFullRetainedFile(t *testing.T) {
+	noLeaks(t)
+	dir := memoryDir(t)
+	noErr(t, Retain(dir, said(0, "", "a", "b").Snapshot))
+	h := startTally(t, 3, dir, "web")
+	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: patience, Tidy: true, Limits: Limits{MaxRetainedStats: 2}})
+	checkCount(t, tidied(t, c), 3)
+	h.kill()
+	for range 3 {
+		collection := tidied(t, c)
+		checkCount(t, collection, 3)
+		if s := find(t, collection, "web"); s.State != Stale {
+			t.Errorf("web is %s", s.State)
+		}
+		if want := []LimitHit{{LimitRetainedStats, os.Geteuid(), 2, 1}}; !slices.Equal(collection.Hits, want) {
+			t.Errorf("hit are %v, want %v", collection.Hits, want)
+		}
+	}
+	c.Change(CollectorOptions{Deadline: patience})
+	checkCount(t, tidied(t, c), 3)
+	checkEntries(t, dir, kept()...)
+}
+
 // A final that nobody would read is not put there. Who has read the publisher before
 // keeps what it has.
 func TestCloseOfMoreThanAnybodyReads(t *testing.T) {
@@ -661,6 +686,10 @@ func TestLoweredLimitsLoseNothingThatIsKept(t *testing.T) {
 	if err := Update(ctx, dir, changesOf("incr new 1"), patience, low); !errors.Is(err, ErrFull) {
 		t.Errorf("Update: %v", err)
 	}
+	// What is there may change, and go.
+	noErr(t, Update(ctx, dir, changesOf("incr x000001 1"), patience, low))
+	noErr(t, Update(ctx, dir, changesOf("delete x000002"), patience, low))
+	noErr(t, Update(ctx, dir, changesOf("incr x000002 1"), patience, Limits{}))
 	noErr(t, Update(ctx, dir, changesOf("incr new 1"), patience, Limits{}))
 	if n := len(tidied(t, c).Total().Stats); n != 22 {
 		t.Errorf("of 22 stats %d are read", n)

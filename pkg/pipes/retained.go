@@ -337,19 +337,23 @@ func (f *folding) rewrite(kept *format.Document, found leftovers, lock *os.File)
 			return err
 		}
 	}
-	if err := f.write(doc, lock); err != nil {
+	limits := f.dir.limits.withDefaults()
+	if len(doc.Snapshot.Stats) <= len(kept.Snapshot.Stats) {
+		limits = limits.atLeastDefaults() // who has lowered them keeps out what is new
+	}
+	if err := f.write(doc, limits, lock); err != nil {
 		return err
 	}
 	f.changes = nil
 	return nil
 }
 
-// write replaces the retained file, unless that would become one that nobody can
-// read, or the lock is one no more.
-func (f *folding) write(doc *format.Document, lock *os.File) error {
+// write replaces the retained file, unless that would become one with more than it may
+// have, or the lock is one no more.
+func (f *folding) write(doc *format.Document, limits Limits, lock *os.File) error {
 	name := retainedName(f.uid)
 	text := format.AppendTyped(nil, doc)
-	if err := f.dir.limits.withDefaults().checkRetained(len(text), len(doc.Snapshot.Stats)); err != nil {
+	if err := limits.checkRetained(len(text), len(doc.Snapshot.Stats)); err != nil {
 		return &fs.PathError{Op: "write", Path: filepath.Join(f.dir.path, name), Err: err}
 	}
 	if err := f.checkLock(lock); err != nil {

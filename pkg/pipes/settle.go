@@ -254,8 +254,8 @@ func (c *Collector) readRetainedOf(dir *directory, uid int) error {
 	return nil
 }
 
-// noteFull notes which retained files have more than is read, and which files stay
-// beside one that has no room for what is in them.
+// noteFull notes which retained files have more than is read, and who has ended, or was
+// killed, and stays beside one that has no room for what it counted.
 func (c *Collector) noteFull(collection *Collection) {
 	for i := range collection.Sources {
 		s := &collection.Sources[i]
@@ -266,7 +266,7 @@ func (c *Collector) noteFull(collection *Collection) {
 			}
 			c.hits.add(what, limit.Max, s.UID)
 		}
-		if s.State != Ended || s.Snapshot == nil {
+		if s.Kind != TypedSource || s.State != Ended && s.State != Stale || s.Snapshot == nil {
 			continue
 		}
 		kept := c.retained[s.UID]
