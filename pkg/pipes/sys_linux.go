@@ -140,8 +140,22 @@ func isMountedOver(dir int, name string) bool {
 }
 
 // probeProcess sends a process no signal. kill would find a thread with that number as
-// well, for as long as the other process has it.
-func probeProcess(pid int) error { return unix.Tgkill(pid, pid, 0) }
+// well, for as long as the other process has it. One that has ended and that its parent
+// hasn't waited for yet is none any more: nobody in it publishes.
+func probeProcess(pid int) error {
+	if err := unix.Tgkill(pid, pid, 0); err == unix.ESRCH {
+		return err
+	}
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return err // out of descriptors, or Linux before 5.3
+	}
+	defer closeFD(fd)
+	if state, err := pollReader(fd); err == nil && state.readable {
+		return unix.ESRCH
+	}
+	return nil
+}
 
 // foldingRights are what it takes to fold for another user who isn't root: giving
 // files away, taking the place of others' in a directory with the sticky bit and

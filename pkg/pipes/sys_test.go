@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -158,6 +159,15 @@ func TestOnlyESRCHSaysThatAProcessIsGone(t *testing.T) {
 	check(os.Getpid(), true)
 	check(1, true) // EPERM for an ordinary user
 	check(deadPID(t), false)
+
+	ended := exec.Command("true")
+	noErr(t, ended.Start())
+	eventually(t, "it is one that has ended, and that nobody has waited for", func() bool {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", ended.Process.Pid))
+		return err == nil && strings.Contains(string(text), ") Z ")
+	})
+	check(ended.Process.Pid, false)
+	noErr(t, ended.Wait())
 
 	// A thread of a process has a number like one, which isn't free for long.
 	runtime.LockOSThread()

@@ -290,8 +290,8 @@ func pollReader(fd int) (pollState, error) {
 	}, err
 }
 
-// processExists tells whether the pid is one here. Only ESRCH says no: EPERM
-// is another user's process, seen even where /proc hides it.
+// processExists tells whether the pid is that of a process that runs here. Only ESRCH says
+// no: EPERM is another user's process, seen even where /proc hides it.
 func processExists(pid int) bool {
 	return !errors.Is(probeProcess(pid), unix.ESRCH)
 }

@@ -76,6 +76,22 @@ func TestStoppedProcessCountsWithWhatItSaidLast(t *testing.T) {
 	checkCount(t, tidied(t, c), 3)
 }
 
+// As in a container whose first process waits for nobody: the pid stays taken.
+func TestKilledProcessThatNobodyHasWaitedFor(t *testing.T) {
+	dir := t.TempDir()
+	h := startTally(t, 3, dir, "") // its pid is its name
+	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: patience, Tidy: true})
+	checkCount(t, tidied(t, c), 3)
+	h.signal(t, syscall.SIGKILL)
+	eventually(t, "it has ended", func() bool { return !processExists(h.cmd.Process.Pid) })
+	collection := tidied(t, c)
+	checkCount(t, collection, 3)
+	if len(collection.Sources) != 1 || collection.Sources[0].State != Stale {
+		t.Errorf("the sources are %s", describe(collection))
+	}
+	checkEntries(t, dir, kept()...)
+}
+
 func TestCountersOfAKilledProcessStay(t *testing.T) {
 	dir := t.TempDir()
 	h := startTally(t, 3, dir, "web")
