@@ -145,7 +145,9 @@ func (c *chaos) command(stdin string, patience time.Duration, name string, args 
 	r.after = c.look()
 	r.stdout, r.stderr, r.code = stdout.String(), stderr.String(), p.ProcessState.ExitCode()
 	if name == c.tool {
-		c.noteTime(r.who, took)
+		if !r.tooLate { // else whoever has run it may know why
+			c.noteTime(r.who, took)
+		}
 		if troubleInLog.MatchString(r.stderr) {
 			c.complain("%s: it says %s", r.who, r.stderr)
 		}
@@ -342,7 +344,7 @@ func (c *chaos) watchServe() {
 	s.asking.RLock()
 	told, before := s.told.Load(), s.before.Load()
 	least := told.least()
-	r := c.command("", patience, c.tool, append(watching, "--url", s.url)...)
+	r := c.command("", tooLong, c.tool, append(watching, "--url", s.url)...) // it goes on where serve was ended
 	s.asking.RUnlock()
 	if r == nil || c.main.Load() != s { // it was ended
 		return

@@ -63,6 +63,9 @@ func testMain(m *testing.M) int {
 	binary = filepath.Join(dir, "statvent")
 	build := exec.Command("go", "build", "-o", binary, "github.com/statvent/statvent")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if raceDetector {
+		build = exec.Command("go", "build", "-race", "-o", binary, "github.com/statvent/statvent")
+	}
 	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
