@@ -119,7 +119,7 @@ func TestLimitsAreSeen(t *testing.T) {
 		startPublisher(t, l.dir, counters("a", 50)...)
 		startPublisher(t, l.dir, counters("b", 51)...)
 		startPublisher(t, l.dir, counters(strings.Repeat("c", 500), 5)...)
-		errors := []string{"sent more than 50 stats", "sent more than 2048 bytes"}
+		errors := []string{"sent more than 50 stats (max_source_stats)", "sent more than 2KiB (max_source_bytes)"}
 		l.says(3, append([]string{" failed "}, errors...), "list")
 		l.says(3, append([]string{"z.requests: 5\n", "a49: 1\n"}, errors...), "cat")
 		l.serves("/sources", append([]string{`"key":"max_source_bytes","max":2048,"user":"` + user + `","left_out":1`, `"key":"max_source_stats","max":50`}, errors...)...)

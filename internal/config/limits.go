@@ -49,22 +49,14 @@ func (k limitKey) parse(text string) (int, error) {
 
 func number(n int) string { return strconv.Itoa(n) }
 
-// units are those of bytes, the largest first.
+// units are those of bytes.
 var units = []struct {
 	name  string
 	bytes int
 }{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
 
-// bytesText returns a number of bytes in the largest unit of which it is a whole
-// number.
-func bytesText(n int) string {
-	for _, unit := range units {
-		if n > 0 && n%unit.bytes == 0 {
-			return number(n/unit.bytes) + unit.name
-		}
-	}
-	return number(n)
-}
+// bytesText returns a number of bytes as somebody would write it.
+func bytesText(n int) string { return pipes.LimitSourceBytes.Text(n) }
 
 // parseBytes reads a number of bytes, with or without a unit.
 func parseBytes(text string) (int, error) {

@@ -353,8 +353,8 @@ func TestWhatIsThereButCanNotBeRead(t *testing.T) {
 	is("notes", "not a named pipe", nil)
 	opts := options(dir)
 	opts.Limits.MaxBytes = 10
-	check{opts: opts, names: []string{tempFile(t, "a: 1\nb: 2\nc: 3\n")}}.yields(t, "", "more than 10 bytes")
-	check{opts, "a: 1\nb: 2\nc: 3\n", []string{"-"}}.yields(t, "", "standard input: more than 10 bytes")
+	check{opts: opts, names: []string{tempFile(t, "a: 1\nb: 2\nc: 3\n")}}.yields(t, "", "more than 10 bytes (max_source_bytes)")
+	check{opts, "a: 1\nb: 2\nc: 3\n", []string{"-"}}.yields(t, "", "standard input: more than 10 bytes (max_source_bytes)")
 }
 
 func TestOneThatCanNotBeReadCostsNoOther(t *testing.T) {

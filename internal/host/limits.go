@@ -34,7 +34,7 @@ func (h LimitHit) Unread() bool { return h.limit() == pipes.LimitSources }
 
 // Text says what that means; it is empty where the source says so itself.
 func (h LimitHit) Text() string {
-	n, most := h.LeftOut, fmt.Sprintf("%s is %d", h.Key, h.Max)
+	n, most := h.LeftOut, fmt.Sprintf("%s is %s", h.Key, h.limit().Text(h.Max))
 	are := func(one, many string) string {
 		if n == 1 {
 			return one

@@ -307,13 +307,13 @@ func TestSourceThatSendsTooMuchFails(t *testing.T) {
 			}
 		}
 	}
-	check("lines for ever", Limits{MaxBytes: 1 << 20}, "more than 1048576 bytes", forever(strings.Repeat("x", 100)+": 1\n"))
-	check("one line for ever", Limits{MaxBytes: 1 << 20}, "more than 1048576 bytes", forever("x"))
-	check("empty lines for ever", Limits{MaxBytes: 1 << 20}, "more than 1048576 bytes", forever("\n"))
-	check("zero bytes for ever, by default", Limits{}, "more than 67108864 bytes", forever("\x00"))
-	check("stats for ever", Limits{MaxStats: 1000}, "more than 1000 stats", forever("x: 1\n"))
-	check("one byte too many", Limits{MaxBytes: 499}, "more than 499 bytes", says2(strings.Repeat("x: 1\n", 100)))
-	check("one stat too many", Limits{MaxStats: 1}, "more than 1 stats", says2("x: 1\ny: 2\n"))
+	check("lines for ever", Limits{MaxBytes: 1 << 20}, "sent more than 1MiB (max_source_bytes)", forever(strings.Repeat("x", 100)+": 1\n"))
+	check("one line for ever", Limits{MaxBytes: 1 << 20}, "sent more than 1MiB (max_source_bytes)", forever("x"))
+	check("empty lines for ever", Limits{MaxBytes: 1 << 20}, "sent more than 1MiB (max_source_bytes)", forever("\n"))
+	check("zero bytes for ever, by default", Limits{}, "sent more than 64MiB (max_source_bytes)", forever("\x00"))
+	check("stats for ever", Limits{MaxStats: 1000}, "sent more than 1000 stats (max_source_stats)", forever("x: 1\n"))
+	check("one byte too many", Limits{MaxBytes: 499}, "sent more than 499 bytes (max_source_bytes)", says2(strings.Repeat("x: 1\n", 100)))
+	check("one stat too many", Limits{MaxStats: 1}, "sent more than 1 stats (max_source_stats)", says2("x: 1\ny: 2\n"))
 }
 
 func says2(text string) func(w int) { return func(w int) { _ = writeAll(w, []byte(text)) } }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/statvent/statvent/pkg/format"
@@ -92,6 +93,19 @@ func AllLimits() []Limit {
 	return []Limit{LimitSourceBytes, LimitSourceStats, LimitSources, LimitHostStats, LimitRetainedBytes, LimitRetainedStats}
 }
 
+// Text returns what the limit is as a configuration has it: bytes have the largest unit
+// of which they are a whole number, 64MiB.
+func (l Limit) Text(n int) string {
+	if l == LimitSourceBytes || l == LimitRetainedBytes {
+		for i, unit := range []string{"GiB", "MiB", "KiB"} {
+			if bytes := 1 << (30 - 10*i); n > 0 && n%bytes == 0 {
+				return strconv.Itoa(n/bytes) + unit
+			}
+		}
+	}
+	return strconv.Itoa(n)
+}
+
 // A LimitError is the error of a source that sent, or a file that has, more than it
 // may.
 type LimitError struct {
@@ -100,11 +114,14 @@ type LimitError struct {
 }
 
 func (e *LimitError) Error() string {
-	what := "bytes"
-	if e.Limit == LimitSourceStats {
-		what = "stats"
+	what := e.Limit.Text(e.Max)
+	switch {
+	case e.Limit == LimitSourceStats:
+		what += " stats"
+	case what == strconv.Itoa(e.Max):
+		what += " bytes"
 	}
-	return fmt.Sprintf("more than %d %s", e.Max, what)
+	return fmt.Sprintf("more than %s (max_%s)", what, e.Limit)
 }
 
 // A LimitHit says what a limit has left out of a Collection.
