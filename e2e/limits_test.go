@@ -95,7 +95,7 @@ func TestLimitsAreSeen(t *testing.T) {
 		l := newLimited(t, "max_host_stats: 20\n")
 		startPublisher(t, l.dir, "z.requests=5", "z.load=0.5")
 		bomb, _ := startPublisher(t, l.dir, counters("a", 50)...)
-		warning := fmt.Sprintf("40 stats of %s have no place, their counters are added up in statvent.overflow: max_host_stats is 20", user)
+		warning := fmt.Sprintf("40 stats of %s have no place, their counters are added up in statvent.overflow and all else is left out: max_host_stats is 20; one user has 15 of them at the most", user)
 		l.says(0, []string{"40 stats have no place: statvent.overflow", warning}, "list")
 		l.says(0, []string{"a00: 1\n", "statvent.overflow: 40\n", "z.requests: 5\n", "z.load: 0.5\n", warning}, "cat")
 		l.says(0, []string{"statvent.overflow", warning}, "watch", "--once")
@@ -149,7 +149,7 @@ func TestLimitsAreSeen(t *testing.T) {
 			}
 		}
 		l.more = []string{"--deadline", "1s"}
-		warning := fmt.Sprintf("195 more sources of %s are not read: max_sources is 8", user)
+		warning := fmt.Sprintf("195 more sources of %s are not read: max_sources is 8; one user has 6 of them at the most", user)
 		l.says(3, []string{" live ", warning}, "list")
 		l.says(3, []string{"z.requests: 5\n", warning}, "cat")
 		l.says(3, []string{warning}, "cat", "--assert", "z.requests == 5")

@@ -34,7 +34,7 @@ func (h LimitHit) Unread() bool { return h.limit() == pipes.LimitSources }
 
 // Text says what that means; it is empty where the source says so itself.
 func (h LimitHit) Text() string {
-	n, most := h.LeftOut, fmt.Sprintf("%s is %s", h.Key, h.limit().Text(h.Max))
+	n, most := h.LeftOut, h.Key+" is "+h.limit().Text(h.Max)
 	are := func(one, many string) string {
 		if n == 1 {
 			return one
@@ -43,10 +43,14 @@ func (h LimitHit) Text() string {
 	}
 	switch h.limit() {
 	case pipes.LimitSources:
-		return fmt.Sprintf("%s of %s %s not read: %s", count(n, "more source"), h.User, are("is", "are"), most)
+		if h.Max == threeQuarters(openFiles()) {
+			most += ", three quarters of the files that may be open (ulimit -n)"
+		}
+		return fmt.Sprintf("%s of %s %s not read: %s; %s",
+			count(n, "more source"), h.User, are("is", "are"), most, h.share())
 	case pipes.LimitHostStats:
-		return fmt.Sprintf("%s of %s %s no place, %s counters are added up in %s: %s",
-			count(n, "stat"), h.User, are("has", "have"), are("its", "their"), format.Overflow, most)
+		return fmt.Sprintf("%s of %s %s no place, %s counters are added up in %s and all else is left out: %s; %s",
+			count(n, "stat"), h.User, are("has", "have"), are("its", "their"), format.Overflow, most, h.share())
 	case pipes.LimitRetainedBytes, pipes.LimitRetainedStats:
 		return fmt.Sprintf("what is retained of %s is full, and %s %s beside it: %s",
 			h.User, count(n, "file"), are("stays", "stay"), most)
@@ -54,3 +58,10 @@ func (h LimitHit) Text() string {
 		return ""
 	}
 }
+
+// share says how many of the places are a user's whom nobody has to share them with.
+func (h LimitHit) share() string {
+	return fmt.Sprintf("one user has %d of them at the most", threeQuarters(h.Max))
+}
+
+func threeQuarters(n int) int { return n - n/4 }

@@ -18,3 +18,12 @@ func ownerOf(path string) (uid int, ok bool) {
 	}
 	return int(st.Uid), true
 }
+
+// openFiles is how many files this process may have open; 0 if that isn't known.
+func openFiles() int {
+	var limit syscall.Rlimit
+	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit) != nil {
+		return 0
+	}
+	return int(limit.Cur)
+}
