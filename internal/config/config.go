@@ -99,7 +99,7 @@ const (
 )
 
 // keys are all keys, in the order of configs/statvent.yaml, with what they are
-// where nobody says anything else.
+// where nobody says anything else. One without a usage has no option.
 var keys = []struct{ name, value, usage string }{
 	{PipeDir, pipes.DefaultDir, "`directory` of the pipes"},
 	{Deadline, pipes.DefaultDeadline.String(), "`time` to wait for a source that does not answer"},
@@ -108,11 +108,11 @@ var keys = []struct{ name, value, usage string }{
 	{Aggregate, "", "`rule` how gauges become one, GLOB: sum, min, max or avg; may be repeated, the first that matches counts"},
 	{MaxSources, number(pipes.DefaultMaxSources), "the most `sources` that are read"},
 	{MaxHostStats, number(pipes.DefaultMaxHostStats), "the most `stats` of the whole host"},
-	{MaxSourceStats, number(pipes.DefaultMaxStats), "the most `stats` of one source"},
-	{MaxSourceBytes, bytesText(pipes.DefaultMaxBytes), "the most `bytes` of one snapshot, such as 64MiB"},
-	{MaxLineBytes, bytesText(pipes.DefaultMaxLine), "the most `bytes` of one line"},
-	{MaxRetainedStats, number(pipes.DefaultMaxRetainedStats), "the most `stats` that are kept of a user's scripts and ended processes"},
-	{MaxRetainedBytes, bytesText(pipes.DefaultMaxRetainedBytes), "the most `bytes` of that"},
+	{MaxSourceStats, number(pipes.DefaultMaxStats), ""},
+	{MaxSourceBytes, bytesText(pipes.DefaultMaxBytes), ""},
+	{MaxLineBytes, bytesText(pipes.DefaultMaxLine), ""},
+	{MaxRetainedStats, number(pipes.DefaultMaxRetainedStats), ""},
+	{MaxRetainedBytes, bytesText(pipes.DefaultMaxRetainedBytes), ""},
 	{Color, "auto", "`when` to use colour: auto, always or never"},
 	{Listen, "127.0.0.1:7828", "`address` and port to serve at, or unix:PATH; may be repeated"},
 	{SocketMode, "0660", "`mode` of the sockets that unix:PATH makes"},

@@ -71,10 +71,10 @@ func durationText(d time.Duration) string {
 	return text
 }
 
-// AddAllFlags adds the flags of all keys that no command above has.
+// AddAllFlags adds the flags of all keys that have one and no command above has.
 func AddAllFlags(flags, inherited *pflag.FlagSet) {
 	for _, k := range keys {
-		if name := flagName(k.name); flags.Lookup(name) == nil && inherited.Lookup(name) == nil {
+		if name := flagName(k.name); k.usage != "" && flags.Lookup(name) == nil && inherited.Lookup(name) == nil {
 			AddFlag(flags, k.name, "")
 		}
 	}
