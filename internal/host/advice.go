@@ -43,11 +43,19 @@ func Advice(dir string) []string {
 	return advice
 }
 
-// OwnerWarning says what is wrong with the owner of the directory, who can
-// delete everybody's pipes; empty if nothing is.
+// OwnerWarning says who can delete everybody's pipes in the directory and shouldn't:
+// everybody, or its owner. It is empty if nobody is, or only the owner publishes there.
 func OwnerWarning(dir string) string {
-	uid, ok := ownerOf(dir)
-	if !ok || uid == 0 || uid == os.Geteuid() {
+	info, err := os.Lstat(dir)
+	if err != nil || !info.IsDir() {
+		return ""
+	}
+	mode := info.Mode()
+	if mode.Perm()&0o002 != 0 && mode&fs.ModeSticky == 0 {
+		return fmt.Sprintf("everybody can delete and replace every pipe in %s: chmod +t %[1]s", dir)
+	}
+	uid, ok := ownerOf(info)
+	if !ok || uid == 0 || uid == os.Geteuid() || mode.Perm()&0o022 == 0 {
 		return ""
 	}
 	return fmt.Sprintf("%s belongs to %s, who can delete and replace every pipe in it: it should be root's",

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -64,13 +65,28 @@ func TestOwnerWarning(t *testing.T) {
 	if warning := OwnerWarning(filepath.Join(dir, "none")); warning != "" {
 		t.Errorf("of none: %s", warning)
 	}
+	check := func(mode fs.FileMode, want string) {
+		t.Helper()
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		if warning := OwnerWarning(dir); !strings.HasPrefix(warning, want) || (warning == "") != (want == "") {
+			t.Errorf("%v: %q, want %q", mode, warning, want)
+		}
+	}
+	everybody := "everybody can delete and replace every pipe in " + dir + ": chmod +t " + dir
+	check(0o777, everybody)
+	check(0o777|fs.ModeSticky, "")
+	check(0o770, "")
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: only root can give a directory away")
 	}
 	if err := os.Chown(dir, 42424242, 0); err != nil {
 		t.Fatal(err)
 	}
-	if warning := OwnerWarning(dir); !strings.HasPrefix(warning, dir+" belongs to 42424242,") {
-		t.Errorf("of somebody else's: %q", warning)
-	}
+	owner := dir + " belongs to 42424242, who"
+	check(0o777, everybody)
+	check(0o777|fs.ModeSticky, owner)
+	check(0o770, owner)
+	check(0o750|fs.ModeSetgid, "") // nobody else publishes there
 }

@@ -2,5 +2,7 @@
 
 package host
 
-func ownerOf(string) (uid int, ok bool) { return 0, false }
-func openFiles() int                    { return 0 }
+import "io/fs"
+
+func ownerOf(fs.FileInfo) (uid int, ok bool) { return 0, false }
+func openFiles() int                         { return 0 }

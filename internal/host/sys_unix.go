@@ -3,15 +3,11 @@
 package host
 
 import (
-	"os"
+	"io/fs"
 	"syscall"
 )
 
-func ownerOf(path string) (uid int, ok bool) {
-	info, err := os.Lstat(path)
-	if err != nil {
-		return 0, false
-	}
+func ownerOf(info fs.FileInfo) (uid int, ok bool) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
 		return 0, false
