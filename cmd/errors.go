@@ -21,7 +21,7 @@ func explain(err error, dir string) error {
 			"use --pipe-dir to name the directory itself, if you trust it")
 	case errors.Is(err, fs.ErrPermission):
 		return output.WithHint(fmt.Errorf("the pipe directory can't be read: %w", err),
-			"chmod 1777 "+dir+" lets every user publish and read; or run statvent as its owner")
+			"run statvent as root, as its owner or in its group; or, if every user may publish and read there, chmod 1777 "+dir)
 	case isNotDir(err):
 		return output.WithHint(fmt.Errorf("the pipe directory %s is not a directory", dir),
 			"use --pipe-dir to name another")

@@ -101,7 +101,7 @@ func TestDirectoryThatCanNotBeRead(t *testing.T) {
 			t.Errorf("%s: no error", command)
 		}
 		want := "statvent: the pipe directory can't be read: open " + dir + ": permission denied\n" +
-			"hint: chmod 1777 " + dir + " lets every user publish and read; or run statvent as its owner\n"
+			"hint: run statvent as root, as its owner or in its group; or, if every user may publish and read there, chmod 1777 " + dir + "\n"
 		if stderr.String() != want || cmd.ProcessState.ExitCode() != 1 {
 			t.Errorf("%s: exit code %d, %s", command, cmd.ProcessState.ExitCode(), &stderr)
 		}

@@ -25,7 +25,7 @@ func Advice(dir string) []string {
 		say("%v", err)
 	default:
 		if mode := info.Mode(); mode.Perm()&0o002 == 0 {
-			say("only some users can publish in %s: to let all of them, chmod 1777 %s", dir, dir)
+			say("only some users can publish in %s: run the program as one of them; or, if every user may, chmod 1777 %[1]s", dir)
 		}
 	}
 	if elsewhere := pipesIn(pipes.DefaultDir); dir != pipes.DefaultDir && elsewhere > 0 {
