@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -164,6 +165,9 @@ func (o *emitOptions) checkArguments(args []string, literal bool) error {
 	if o.time {
 		if err := format.CheckName(args[0]); err != nil {
 			return fmt.Errorf("the command is not run: %w", err)
+		}
+		if len(args) > 1 && strings.HasPrefix(args[1], "-") && args[1] != "--" {
+			return fmt.Errorf("the command is not run: %s comes after the name, and options come before it", args[1])
 		}
 		if len(o.command(args)) == 0 {
 			return errors.New("--time takes a name and a command: statvent emit --time NAME -- COMMAND")
