@@ -92,7 +92,7 @@ of the same user that doesn't get on for --wait at most.`,
 	flags.StringVar(&opts.name, "name", "", "`name` of the source, in place of the pid (with --hold)")
 	flags.Var(&opts.ttl, "ttl", "`time` until the stat is deleted, such as 90s, 1h or 7d; without it, it stays")
 	flags.Var(&opts.wait, "wait", "`time` to wait for another emit of the same user that doesn't get on")
-	flags.BoolVarP(&opts.quiet, "quiet", "q", false, "don't say why nothing is stored")
+	flags.BoolVarP(&opts.quiet, "quiet", "q", false, "say nothing but what is wrong with the command line")
 	return cmd
 }
 
