@@ -1,6 +1,7 @@
 package cmd
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -49,27 +50,27 @@ func checkUnused(c *config.Config) error {
 	if err := webconfig.Check(c.WebConfig); err != nil {
 		return fmt.Errorf("%s: %w", c.Origin(config.WebConfig), err)
 	}
+	info, err := os.Lstat(c.PipeDir)
+	switch {
+	case err != nil: // there may be one later
+		return nil
+	case info.Mode().Type() == fs.ModeSymlink:
+		return fmt.Errorf("%s: %s %w", c.Origin(config.PipeDir), c.PipeDir, pipes.ErrSymlink)
+	case !info.IsDir():
+		return fmt.Errorf("%s: %s is not a directory", c.Origin(config.PipeDir), c.PipeDir)
+	}
 	return nil
 }
 
 // check prints that the configuration is valid, which it is, and warns of what will
 // not work with it here and now.
 func (a *app) check() error {
-	warn := func(err error) { a.streams.Warn("%v", err) }
-	info, err := os.Lstat(a.config.PipeDir)
+	_, err := os.ReadDir(a.config.PipeDir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		a.streams.Warn("%s does not exist yet: the first program that publishes makes it", a.config.PipeDir)
 	case err != nil:
-		warn(err)
-	case info.Mode().Type() == fs.ModeSymlink:
-		a.streams.Warn("the pipe directory %s %v", a.config.PipeDir, pipes.ErrSymlink)
-	case !info.IsDir():
-		a.streams.Warn("the pipe directory %s is not a directory", a.config.PipeDir)
-	default:
-		if _, err := os.ReadDir(a.config.PipeDir); err != nil {
-			warn(err)
-		}
+		a.streams.Warn("%v", err)
 	}
 	if warning := host.OwnerWarning(a.config.PipeDir); warning != "" {
 		a.streams.Warn("%s", warning)
@@ -80,6 +81,8 @@ func (a *app) check() error {
 	file := a.config.File
 	if file == "" {
 		file = "no file, the defaults and what else was said"
+	} else if text, err := os.ReadFile(file); err == nil && len(bytes.TrimSpace(text)) == 0 {
+		a.streams.Warn("%s is empty: a serve that starts takes the defaults, and one that runs goes on as before", file)
 	}
 	_, err = fmt.Fprintln(a.streams.Out, "the configuration is valid: "+file)
 	return err
