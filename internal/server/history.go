@@ -64,15 +64,22 @@ func (h *history) note(c *pipes.Collection, total *format.Snapshot, err error) {
 		before, wasAway := h.states[s.Path]
 		switch {
 		case s.Err == nil && wasAway:
-			h.say(slog.LevelInfo, s.UID, "source answers again", "source", s.Name)
+			message := "source answers again"
+			if before == pipes.Failed {
+				message = "source can be read again"
+			}
+			h.say(slog.LevelInfo, s.UID, message, "source", s.Name)
 		case s.Err != nil:
 			states[s.Path] = s.State
 			if s.State != before {
-				level := slog.LevelWarn
-				if s.State == pipes.Stale {
+				level, message := slog.LevelWarn, "source does not answer"
+				switch s.State {
+				case pipes.Stale:
 					level = slog.LevelInfo // processes end
+				case pipes.Failed:
+					message = "source can't be read"
 				}
-				h.say(level, s.UID, "source does not answer", "source", s.Name, "state", s.State, "error", s.Err)
+				h.say(level, s.UID, message, "source", s.Name, "state", s.State, "error", s.Err)
 			}
 		}
 		if s.Snapshot != nil && s.Snapshot.Skipped > 0 {

@@ -38,7 +38,7 @@ var help = sync.OnceValue(func() map[string]string {
 		"statvent_last_collection_timestamp_seconds": "When the last collection began.",
 		"statvent_collection_duration_seconds":       "How long the last hundred collections took.",
 		"statvent_collection_errors_total":           "Collections that failed because the pipe directory could not be read.",
-		"statvent_source_errors_total":               "Sources that did not answer, added up over all collections.",
+		"statvent_source_errors_total":               "Sources that could not be read or did not answer, added up over all collections.",
 		"statvent_folds_total":                       "Ended recorders whose counters were added to the retained files.",
 		"statvent_http_requests_total":               "Requests by the status of their answer.",
 		"statvent_clashing":                          "Stats without a name of their own, see docs/prometheus.md.",

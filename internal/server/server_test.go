@@ -402,8 +402,8 @@ func TestLogSaysWhatChangedOnce(t *testing.T) {
 	says(is(pipes.Stale, "its process is gone"), nil)
 	says(live, nil, `level=INFO msg="source answers again" source=3435`)
 	says(live, nil)
-	says(is(pipes.Failed, "sent too much"), nil, `level=WARN msg="source does not answer" source=3435 state=failed error="sent too much"`)
-	says(is(pipes.Ended, ""), nil, `level=INFO msg="no program publishes here"`, `msg="source answers again" source=3435`)
+	says(is(pipes.Failed, "sent too much"), nil, `level=WARN msg="source can't be read" source=3435 state=failed error="sent too much"`)
+	says(is(pipes.Ended, ""), nil, `level=INFO msg="no program publishes here"`, `msg="source can be read again" source=3435`)
 
 	// One that is gone is forgotten.
 	says(silent, nil, `msg="programs publish here"`, `msg="source does not answer" source=3435 state=unresponsive`)
