@@ -288,7 +288,7 @@ func TestFormatRate(t *testing.T) {
 	is(0.00001234, "1.23e-05")
 }
 
-// The note says what scripts have left, unless something is wrong.
+// The note says what scripts have left, after what is wrong.
 func TestReportTableOfScripts(t *testing.T) {
 	zero := 0.0
 	retained := func(uid string, e *host.Emitted) host.Source {
@@ -320,8 +320,8 @@ retained-2    -  www     -      4  retained  -        1 stat of a script, 0s old
 retained-3    -  www     -      4  retained  -        2 stats of scripts, 59s to 1m old
 retained-4    -  www     -      4  retained  -        3 stats of scripts, 1h old
 retained-5    -  www     -      4  retained  -        100 stats of scripts, 0s to 10d old
-retained-7    -  www     -      4  failed    -        it is torn
-retained-8    -  www     -      4  retained  -        2 lines skipped
+retained-7    -  www     -      4  failed    -        it is torn; 1 stat of a script, 5s old
+retained-8    -  www     -      4  retained  -        2 lines skipped; 1 stat of a script, 5s old
 `, "\n")
 	if got := out.String(); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/fatih/color"
@@ -105,22 +106,26 @@ func reportPlain(w io.Writer, _ bool, r *host.Report) error {
 
 // Note says what else there is to say of a source: why it doesn't answer, or what is odd.
 func Note(s *host.Source) string {
-	switch {
-	case s.Error != "":
-		return Escape(s.Error)
-	case s.Overflow == 1:
-		return "1 stat has no place: " + format.Overflow
-	case s.Overflow > 1:
-		return fmt.Sprintf("%d stats have no place: %s", s.Overflow, format.Overflow)
-	case s.Skipped == 1:
-		return "1 line skipped"
-	case s.Skipped > 1:
-		return fmt.Sprintf("%d lines skipped", s.Skipped)
-	case s.Emitted != nil:
-		return emittedNote(s.Emitted)
-	default:
-		return ""
+	var notes []string
+	if s.Error != "" {
+		notes = append(notes, Escape(s.Error))
 	}
+	switch {
+	case s.Overflow == 1:
+		notes = append(notes, "1 stat has no place: "+format.Overflow)
+	case s.Overflow > 1:
+		notes = append(notes, fmt.Sprintf("%d stats have no place: %s", s.Overflow, format.Overflow))
+	}
+	switch {
+	case s.Skipped == 1:
+		notes = append(notes, "1 line skipped")
+	case s.Skipped > 1:
+		notes = append(notes, fmt.Sprintf("%d lines skipped", s.Skipped))
+	}
+	if s.Emitted != nil {
+		notes = append(notes, emittedNote(s.Emitted))
+	}
+	return strings.Join(notes, "; ")
 }
 
 // emittedNote says what scripts have left, and how long ago.
