@@ -91,7 +91,7 @@ tools, for hosts that want a password or have a certificate of one's own.`,
 	config.AddFlag(cmd.Flags(), config.Aggregate, "")
 	config.AddFlag(cmd.Flags(), config.Owner, "")
 	cmd.Flags().BoolVar(&once, "once", false, "show one snapshot")
-	cmd.Flags().IntVar(&opts.count, "count", 0, "show that `many` snapshots")
+	cmd.Flags().IntVar(&opts.count, "count", 0, "show that `many` snapshots; 0 is no end")
 	cmd.Flags().StringArrayVar(&opts.urls, "url", nil, "`address` of a statvent serve; may be repeated")
 	cmd.Flags().StringArrayVarP(&opts.files, "file", "f", nil, "`file` with stats, - for standard input; may be repeated")
 	cmd.Flags().StringVar(&opts.httpConfig, "http-config", "", "`file` with basic_auth and tls_config for the addresses")
