@@ -18,14 +18,14 @@ import (
 // checkServe says what serve can't go by in a configuration that is one.
 func checkServe(c *config.Config) error {
 	if err := server.CheckPath(c.Path); err != nil {
-		return fmt.Errorf("%s: %w", c.Origin(config.Path), err)
+		return c.Fail(config.Path, err)
 	}
 	if len(c.Listen) == 0 {
-		return fmt.Errorf("%s: no address is named", c.Origin(config.Listen))
+		return c.Fail(config.Listen, errors.New("no address is named"))
 	}
 	for _, name := range c.AllowedHosts {
 		if err := server.CheckHost(name); err != nil {
-			return fmt.Errorf("%s: %w", c.Origin(config.AllowedHosts), err)
+			return c.Fail(config.AllowedHosts, err)
 		}
 	}
 	_, err := c.OwnerIDs()
@@ -39,27 +39,33 @@ func checkUnused(c *config.Config) error {
 	}
 	for _, address := range c.Listen {
 		if err := listen.Check(address); err != nil {
-			return fmt.Errorf("%s: %w", c.Origin(config.Listen), err)
+			return c.Fail(config.Listen, err)
 		}
 	}
 	if c.Pprof != "" {
 		if err := listen.Check(c.Pprof); err != nil {
-			return fmt.Errorf("%s: %w", c.Origin(config.Pprof), err)
+			return c.Fail(config.Pprof, err)
 		}
 	}
 	if err := webconfig.Check(c.WebConfig); err != nil {
-		return fmt.Errorf("%s: %w", c.Origin(config.WebConfig), err)
+		return c.Fail(config.WebConfig, err)
+	}
+	return nil
+}
+
+// checkAll says that as well of the directory that serve would read.
+func checkAll(c *config.Config) error {
+	if err := checkUnused(c); err != nil {
+		return err
 	}
 	info, err := os.Lstat(c.PipeDir)
 	switch {
-	case err != nil: // there may be one later
-		return nil
-	case info.Mode().Type() == fs.ModeSymlink:
-		return fmt.Errorf("%s: %s %w", c.Origin(config.PipeDir), c.PipeDir, pipes.ErrSymlink)
-	case !info.IsDir():
-		return fmt.Errorf("%s: %s is not a directory", c.Origin(config.PipeDir), c.PipeDir)
+	case err == nil && info.Mode().Type() == fs.ModeSymlink:
+		return c.Fail(config.PipeDir, fmt.Errorf("%s %w", c.PipeDir, pipes.ErrSymlink))
+	case err == nil && !info.IsDir():
+		return c.Fail(config.PipeDir, fmt.Errorf("%s is not a directory", c.PipeDir))
 	}
-	return nil
+	return nil // there may be one later
 }
 
 // check prints that the configuration is valid, which it is, and warns of what will

@@ -75,6 +75,14 @@ func usage(cmd *cobra.Command, err error) error {
 	return output.WithHint(usageError{err}, fmt.Sprintf("'%s --help' shows how it is used", cmd.CommandPath()))
 }
 
+// misconfigured returns an error about the configuration, with a hint where to look.
+func misconfigured(cmd *cobra.Command, err error) error {
+	if errors.As(err, new(config.FlagError)) {
+		return usage(cmd, err)
+	}
+	return output.WithHint(usageError{err}, "'statvent config' shows all keys and where each value comes from, once that is mended")
+}
+
 // app is what all commands share.
 type app struct {
 	streams    *output.Streams
@@ -171,7 +179,7 @@ func (a *app) configure(cmd *cobra.Command, _ []string) error {
 	}
 	c, err := config.Load(cmd.Flags(), a.configFile)
 	if err != nil {
-		return usage(cmd, err)
+		return misconfigured(cmd, err)
 	}
 	a.config = c
 	a.streams.SetColor(c.Color)

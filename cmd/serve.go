@@ -60,10 +60,10 @@ at --listen, and is told how it fares ($NOTIFY_SOCKET, $WATCHDOG_USEC).`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			validate := checkServe
 			if check {
-				validate = checkUnused
+				validate = checkAll
 			}
 			if err := validate(a.config); err != nil {
-				return usage(cmd, err)
+				return misconfigured(cmd, err)
 			}
 			if check {
 				return a.check()

@@ -59,14 +59,20 @@ type Config struct {
 	File string
 }
 
-// Origin says where the value of a key was found, for errors: "--listen", "listen in
-// FILE", or the key alone where nobody has said anything.
-func (c *Config) Origin(key string) string {
+// A FlagError says what is wrong with an option. What else is wrong with a configuration
+// is in a variable or the file.
+type FlagError struct{ error }
+
+func (e FlagError) Unwrap() error { return e.error }
+
+// Fail returns the error of a key, which says where its value was found: "--listen",
+// "listen in FILE", or the key alone where nobody has said anything.
+func (c *Config) Fail(key string, err error) error {
 	if c.find == nil { // nobody has loaded it
-		return key
+		return failure(key, FromDefault, "", err)
 	}
 	source, from := c.find(key)
-	return origin(key, source, from)
+	return failure(key, source, from, err)
 }
 
 // Names of the keys. A key's environment variable is its name in capitals with
@@ -178,10 +184,7 @@ func Load(flags *pflag.FlagSet, file string) (*Config, error) {
 		return nil, err
 	}
 	find := func(key string) (Source, string) { return find(key, flags, v, file) }
-	c, err := decode(v, func(key string) string {
-		source, from := find(key)
-		return origin(key, source, from)
-	})
+	c, err := decode(v, find)
 	if err != nil {
 		return nil, err
 	}
@@ -286,23 +289,26 @@ func checkKey(key string) error {
 	return fmt.Errorf("unknown key %q (there are %s)", key, strings.Join(names, ", "))
 }
 
-// origin says where the value of a key came from, for errors.
-func origin(key string, source Source, from string) string {
+// failure returns the error of a key whose value was found there.
+func failure(key string, source Source, from string, err error) error {
 	switch source {
-	case FromFlag, FromVariable:
-		return from
+	case FromFlag:
+		return FlagError{fmt.Errorf("%s: %w", from, err)}
+	case FromVariable:
+		return fmt.Errorf("%s: %w", from, err)
 	case FromFile:
-		return key + " in " + from
+		return fmt.Errorf("%s in %s: %w", key, from, err)
 	default:
-		return key
+		return fmt.Errorf("%s: %w", key, err)
 	}
 }
 
 // decode checks the values and gives them their types.
-func decode(v *viper.Viper, origin func(key string) string) (*Config, error) {
+func decode(v *viper.Viper, find func(key string) (Source, string)) (*Config, error) {
 	var errs []error
 	fail := func(key, format string, args ...any) {
-		errs = append(errs, fmt.Errorf("%s: "+format, append([]any{origin(key)}, args...)...))
+		source, from := find(key)
+		errs = append(errs, failure(key, source, from, fmt.Errorf(format, args...)))
 	}
 	duration := func(key string) time.Duration {
 		d, err := parseTimeout(v.GetString(key))

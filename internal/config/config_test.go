@@ -174,7 +174,7 @@ func TestErrorsNameTheKeyAndWhereItWasFound(t *testing.T) {
 	fails("max_sources: 0\n", nil, "max_sources", `"0" is not a number from 1 to 1000000`)
 	fails("max_host_stats: 10000001\n", nil, "max_host_stats", `"10000001"`)
 	fails("max_source_stats: 1MiB\n", nil, "max_source_stats", `"1MiB" is not a number from 1 to 10000000`)
-	fails("max_source_bytes: 1023\n", nil, "max_source_bytes", `"1023" is not a number of bytes from 1KiB to 1GiB`)
+	fails("max_source_bytes: 1023\n", nil, "max_source_bytes", `"1023" is not a number of bytes from 1KiB to 1GiB, such as 65536 or 64KiB`)
 	fails("max_line_bytes: 63\n", nil, "max_line_bytes", "from 64 to 16MiB")
 	fails("max_retained_bytes: 2GiB\n", nil, "max_retained_bytes", `"2GiB"`)
 	fails("max_retained_bytes: 99999999999999999999\n", nil, "max_retained_bytes", "from 1KiB to 1GiB")

@@ -36,13 +36,13 @@ func (k limitKey) text(n int) string {
 }
 
 func (k limitKey) parse(text string) (int, error) {
-	parse, what := strconv.Atoi, "a number"
+	parse, what, example := strconv.Atoi, "a number", ""
 	if k.bytes {
-		parse, what = parseBytes, "a number of bytes"
+		parse, what, example = parseBytes, "a number of bytes", ", such as 65536 or 64KiB"
 	}
 	n, err := parse(text)
 	if err != nil || n < k.low || n > k.high {
-		return 0, fmt.Errorf("%q is not %s from %s to %s", text, what, k.text(k.low), k.text(k.high))
+		return 0, fmt.Errorf("%q is not %s from %s to %s%s", text, what, k.text(k.low), k.text(k.high), example)
 	}
 	return n, nil
 }
@@ -69,7 +69,7 @@ func parseBytes(text string) (int, error) {
 	}
 	n, err := strconv.ParseInt(text, 10, 32)
 	if err != nil || n*factor > math.MaxInt32 {
-		return 0, fmt.Errorf("%q is not a number of bytes, such as 64MiB", text)
+		return 0, fmt.Errorf("%q is not a number of bytes, such as 65536 or 64KiB", text)
 	}
 	return int(n * factor), nil
 }

@@ -16,7 +16,7 @@ func (c *Config) OwnerIDs() ([]int, error) {
 	for _, name := range c.Owners {
 		id, err := ownerID(name)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", c.Origin(Owner), err)
+			return nil, c.Fail(Owner, err)
 		}
 		ids = append(ids, id)
 	}
