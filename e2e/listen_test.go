@@ -226,7 +226,7 @@ func TestWebConfig(t *testing.T) {
 			return err == nil && strings.Contains(string(text), want)
 		})
 	}
-	says("line 2: field basic_auth_user not found")
+	says("line 2: unknown key")
 	gets("401", "alice:guess", client...)
 	ca.Issue(t, "localhost", "second").Write(t, dir, "server")
 	put("web.yml", asks+users)

@@ -22,6 +22,7 @@ import (
 	"github.com/spf13/viper"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/statvent/statvent/internal/yamltext"
 	"github.com/statvent/statvent/pkg/format"
 	"github.com/statvent/statvent/pkg/pipes"
 )
@@ -233,13 +234,13 @@ func readFile(file string) (string, map[string]any, error) {
 func parseSettings(text []byte) (map[string]any, error) {
 	var nodes map[string]yaml.Node
 	if err := yaml.Unmarshal(text, &nodes); err != nil {
-		return nil, err
+		return nil, yamltext.Error(err)
 	}
 	settings := make(map[string]any, len(nodes))
 	for key, node := range nodes {
 		var value any
 		if err := node.Decode(&value); err != nil {
-			return nil, err
+			return nil, yamltext.Error(err)
 		}
 		if strings.EqualFold(key, SocketMode) && node.Kind == yaml.ScalarNode {
 			value = node.Value

@@ -13,6 +13,8 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/statvent/statvent/internal/yamltext"
 )
 
 // HTTPConfig says how hosts are asked, and who asks: the part that concerns statvent
@@ -48,7 +50,7 @@ func ReadHTTPConfig(path string) (*HTTPConfig, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(&c.document); err != nil && !errors.Is(err, io.EOF) { // EOF: it is empty
-		return nil, fmt.Errorf("%s: %s", path, strings.ReplaceAll(strings.TrimPrefix(err.Error(), "yaml: "), "\n", ""))
+		return nil, fmt.Errorf("%s: %w", path, yamltext.Error(err))
 	}
 	if err := c.prepare(filepath.Dir(path)); err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

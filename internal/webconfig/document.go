@@ -13,6 +13,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/statvent/statvent/internal/yamltext"
 )
 
 // A document is what can be written in the file.
@@ -63,7 +65,7 @@ func parse(text []byte) (*document, error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
 	decoder.KnownFields(true)
 	if err := decoder.Decode(d); err != nil && !errors.Is(err, io.EOF) { // EOF: it is empty
-		return nil, errors.New(strings.ReplaceAll(strings.TrimPrefix(err.Error(), "yaml: "), "\n", ""))
+		return nil, yamltext.Error(err)
 	}
 	for _, name := range slices.Sorted(maps.Keys(d.HTTP.Headers)) {
 		if err := checkHeader(name, d.HTTP.Headers[name]); err != nil {

@@ -146,9 +146,9 @@ func TestDocuments(t *testing.T) {
 	good("rate_limit: {interval: 0}\n")
 	good("tls_server_config: {min_version: TLS12, cipher_suites: []}\n") // no TLS: how isn't what
 
-	bad("tls_server_config:\n  cert_fil: x\n", "line 2: field cert_fil not found")
-	bad("tls: {}\n", "line 1: field tls not found")
-	bad("a\n", "line 1: cannot unmarshal")
+	bad("tls_server_config:\n  cert_fil: x\n", `line 2: unknown key "cert_fil"`)
+	bad("tls: {}\n", `line 1: unknown key "tls"`)
+	bad("a\n", `line 1: "a" is not what is taken here`)
 	bad("a: [\n", "line 1")
 	bad("http_server_config: {}\nhttp_server_config: {}\n", "already defined")
 	bad("tls_server_config: {cert_file: server.pem}\n", "tls_server_config: key or key_file is missing")
@@ -171,7 +171,7 @@ func TestDocuments(t *testing.T) {
 	bad("basic_auth_users: {alice: secret}\n", `the password of "alice" is not a hash of bcrypt`)
 	bad("basic_auth_users: {alice: }\n", `the password of "alice" is not a hash of bcrypt`)
 	bad("rate_limit: {interval: 5}\n", `line 1: "5" is not a time, such as 1s`)
-	bad("rate_limit: {burst: x}\n", "cannot unmarshal")
+	bad("rate_limit: {burst: x}\n", `"x" is not what is taken here`)
 	if err := Check(filepath.Join(d.dir, "nowhere")); err == nil || !strings.HasSuffix(err.Error(), "/nowhere: no such file or directory") {
 		t.Errorf("got %v", err)
 	}
@@ -394,7 +394,7 @@ func TestWrongVersionKeepsTheOneBefore(t *testing.T) {
 		}
 	}
 	d.put(t, "web.yml", users+"more: 1\n")
-	wrong("line 2: field more not found")
+	wrong("line 2: unknown key")
 	if err := use(f, f.path); err == nil {
 		t.Error("no error from Reload")
 	}
@@ -409,7 +409,7 @@ func TestWrongVersionKeepsTheOneBefore(t *testing.T) {
 	f.look()
 	d.put(t, "web.yml", users+"more: 1\n")
 	f.look()
-	if n := strings.Count(d.log.String(), "field more not found"); n != 2 {
+	if n := strings.Count(d.log.String(), "line 2: unknown key"); n != 2 {
 		t.Errorf("logged %d times, want again after it was right\n%s", n, d.log)
 	}
 	d.put(t, "other", "")
