@@ -34,7 +34,8 @@ it has published, how many stats it has and in which state it is:
   retained       what a user's processes have counted that ended earlier
 
 Entries of the pipe directory that are no sources are passed over, and why is
-said, and so is how many sources --owner leaves out. Where there is no source at all, list says why that may be.`,
+said, and so is how many sources --owner leaves out. Where there is no source at
+all, list says why that may be.`,
 		Example: `  statvent list
   statvent list -o json | jq '.sources[] | select(.state != "live")'`,
 		Args: arguments(noArguments),
