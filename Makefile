@@ -6,6 +6,10 @@
 #             truth, for MINUTES (15); a failure prints the SEED that does the same again
 # make faults the system calls of serve, emit and a program fail, one after another, in
 #             more ways and at more places than in make test (15 minutes)
+# make race   all of e2e with the race detector, in serve and the programs as well, but for
+#             what measures memory or needs each system call to be the program's (20 minutes)
+# make vuln   whether a vulnerability is known of what the binary is made of, by the database
+#             of vuln.go.dev, or another one: VULNDB=file:///...
 # make cover  how much of pkg/ its tests run, and what they don't
 # make screenshot  the live page, into docs/page.png (6 minutes)
 # make dist   what is released, into dist/: archives, Debian packages, checksums
@@ -16,16 +20,18 @@ LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
 FUZZTIME ?= 5s
 MINUTES ?= 15
 SEED ?= 0
+VULNDB ?= https://vuln.go.dev
+TAGS = nethttpomithttp2
 
 # The race detector needs a C compiler. setup installs one where it may.
 HAVE_CC = $(shell command -v $$($(GO) env CC) >/dev/null && echo yes)
 RACE = $(if $(HAVE_CC),-race)
 
-.PHONY: build demo test bench soak chaos faults screenshot dist setup fmt vet lint unit unit-386 conformance e2e fuzz cross completions check-completions man check-man
+.PHONY: build demo test bench soak chaos faults race vuln cover screenshot dist setup fmt vet lint unit unit-386 conformance e2e fuzz cross completions check-completions man check-man
 
 # serve speaks HTTP/1.1: without its HTTP/2, every command starts sooner.
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -tags nethttpomithttp2 -o bin/statvent .
+	CGO_ENABLED=0 $(GO) build -trimpath -tags $(TAGS) -o bin/statvent .
 	CGO_ENABLED=0 $(GO) build -trimpath -o bin/worker ./examples/worker
 
 demo: build
@@ -76,6 +82,12 @@ chaos:
 # A tenth of it is part of e2e.
 faults:
 	$(GO) test -v -count=1 -timeout 2h ./e2e -run 'SystemCallsFail|StartFails|IsInterrupted|LogCanNotBeWritten|CanNotSaveItsState' -inject-all
+
+race:
+	GORACE=atexit_sleep_ms=0 $(GO) test -race -count=1 -timeout 1h ./e2e -skip '^Test(CrowdTakes|ServeIsSafeToExpose|EmitWhileSystemCallsFail|ServeWhoseStartFails|WatchManyStats)'
+
+vuln:
+	$(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0 -tags $(TAGS) -db $(VULNDB) ./...
 
 unit-386:
 	@if GOARCH=386 CGO_ENABLED=0 $(GO) test -count=1 -run '^$$' ./pkg/format >/dev/null 2>&1; \

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -100,6 +101,7 @@ type puppet struct {
 	t       *testing.T
 	pipe    *os.File
 	answers *bufio.Reader // of pipe
+	doing   sync.Mutex    // held for a line and its answer
 }
 
 func startPuppet(t *testing.T, dir string, prepare ...func(*exec.Cmd)) *puppet {
@@ -158,6 +160,8 @@ func (p *puppet) do(lines ...string) {
 
 // tryDo is do of one line where that may fail, or the puppet be killed.
 func (p *puppet) tryDo(line string) error {
+	p.doing.Lock()
+	defer p.doing.Unlock()
 	if err := p.trySay(line); err != nil {
 		return err
 	}
