@@ -15,6 +15,7 @@ import (
 
 	"github.com/statvent/statvent/internal/config"
 	"github.com/statvent/statvent/internal/emit"
+	"github.com/statvent/statvent/internal/output"
 	"github.com/statvent/statvent/pkg/format"
 	"github.com/statvent/statvent/pkg/pipes"
 	"github.com/statvent/statvent/pkg/statvent"
@@ -263,6 +264,9 @@ func (a *app) store(ctx context.Context, opts emitOptions, changes *format.Chang
 		return fmt.Errorf("nothing is stored after %v: %w", patience, err)
 	case errors.As(err, &pathErr) && (pathErr.Op == "write" || pathErr.Op == "mkdir") && errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("nothing is stored: %s can't be written: %w", a.config.PipeDir, fs.ErrPermission)
+	case errors.Is(err, pipes.ErrFull):
+		return output.WithHint(fmt.Errorf("nothing is stored: %w", err),
+			"'statvent emit --delete NAME...' makes room; names that hold an id have no end")
 	default:
 		return fmt.Errorf("nothing is stored: %w", err)
 	}

@@ -164,8 +164,10 @@ func TestLimitsAreSeen(t *testing.T) {
 		for _, name := range []string{"a", "b", "c"} {
 			l.says(0, nil, "emit", name)
 		}
-		l.says(1, []string{"nothing is stored: ", "it is full: it would have more than 3 stats"}, "emit", "d")
+		l.says(1, []string{"nothing is stored: ", "it is full: it would have more than 3 stats (max_retained_stats)", "emit --delete NAME"}, "emit", "d")
 		l.says(0, nil, "emit", "a")
+		l.says(0, nil, "emit", "--delete", "c")
+		l.says(0, nil, "emit", "c")
 		publisher, _ := startPublisher(t, l.dir, "new=1")
 		lock := holdLock(t, l.dir, os.Geteuid())
 		publisher.stdin.Close()

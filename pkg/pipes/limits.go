@@ -109,14 +109,14 @@ func (l Limit) Text(n int) string {
 // A LimitError is the error of a source that sent, or a file that has, more than it
 // may.
 type LimitError struct {
-	Limit Limit // LimitSourceBytes or LimitSourceStats
+	Limit Limit // one of a source or of what is retained
 	Max   int
 }
 
 func (e *LimitError) Error() string {
 	what := e.Limit.Text(e.Max)
 	switch {
-	case e.Limit == LimitSourceStats:
+	case e.Limit == LimitSourceStats, e.Limit == LimitRetainedStats:
 		what += " stats"
 	case what == strconv.Itoa(e.Max):
 		what += " bytes"

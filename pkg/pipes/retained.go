@@ -102,12 +102,16 @@ func (d *directory) readTypedFile(name string, limits Limits, owners owners) (*f
 func (d *directory) readRetained(uid int) (*format.Document, fileInfo, error) {
 	// Its owner is looked at first: the text of what somebody has planted may be long.
 	doc, info, err := d.readTypedFile(retainedName(uid), d.limits.toReadRetained(), owners{uid})
-	others := new(OwnerError)
+	others, limit := new(OwnerError), new(LimitError)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return &format.Document{Snapshot: &format.Snapshot{Ended: true}}, info, nil
 	case errors.As(err, &others):
 		err = &plantedError{others.UID}
+	case errors.As(err, &limit) && limit.Limit == LimitSourceStats:
+		err = &LimitError{LimitRetainedStats, limit.Max}
+	case errors.As(err, &limit):
+		err = &LimitError{LimitRetainedBytes, limit.Max}
 	}
 	if err != nil {
 		return nil, info, &fs.PathError{Op: "read", Path: filepath.Join(d.path, retainedName(uid)), Err: err}
@@ -383,9 +387,9 @@ var ErrFull = errors.New("it is full")
 func (l Limits) checkRetained(bytes, stats int) error {
 	switch {
 	case stats > l.MaxRetainedStats:
-		return fmt.Errorf("%w: it would have more than %d stats", ErrFull, l.MaxRetainedStats)
+		return fmt.Errorf("%w: it would have %w", ErrFull, &LimitError{LimitRetainedStats, l.MaxRetainedStats})
 	case bytes > l.MaxRetainedBytes:
-		return fmt.Errorf("%w: it would have more than %d bytes", ErrFull, l.MaxRetainedBytes)
+		return fmt.Errorf("%w: it would have %w", ErrFull, &LimitError{LimitRetainedBytes, l.MaxRetainedBytes})
 	default:
 		return nil
 	}

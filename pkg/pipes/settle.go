@@ -260,11 +260,7 @@ func (c *Collector) noteFull(collection *Collection) {
 	for i := range collection.Sources {
 		s := &collection.Sources[i]
 		if limit, ok := failedBy(s.Err); ok && s.Kind == RetainedSource {
-			what := LimitRetainedBytes
-			if limit.Limit == LimitSourceStats {
-				what = LimitRetainedStats
-			}
-			c.hits.add(what, limit.Max, s.UID)
+			c.hits.add(limit.Limit, limit.Max, s.UID)
 		}
 		if s.Kind != TypedSource || s.State != Ended && s.State != Stale || s.Snapshot == nil {
 			continue
