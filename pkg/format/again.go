@@ -31,3 +31,12 @@ func (s *Snapshot) at(i int) *Stat {
 	}
 	return &s.Stats[i]
 }
+
+// nameAgain returns a name as a string: as that of the stat of that index if it is the
+// same.
+func (s *Snapshot) nameAgain(i int, name []byte) string {
+	if expected := s.at(i); expected != nil && expected.Name == string(name) {
+		return expected.Name
+	}
+	return string(name)
+}

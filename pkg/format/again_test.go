@@ -2,7 +2,10 @@ package format
 
 import (
 	"bytes"
+	"fmt"
 	"runtime"
+	"slices"
+	"strings"
 	"testing"
 	"unsafe"
 )
@@ -10,7 +13,7 @@ import (
 // The names of the snapshot before are used again: a reader of many processes holds
 // each name of a process once, and makes none of them twice.
 func TestNamesAreUsedAgain(t *testing.T) {
-	text := "statvent: 1\ncounter requests: 1\ngauge users now: 2.5\nuntyped x: y: 3\nend: 3\n"
+	text := document("counter requests: 1\ngauge users now: 2.5\nuntyped x: y: 3\ngauge y: 0.12345678901234567\ndistribution z: 1\nsample z: 2", 5)
 	first := parseOne(t, text)
 	p := TypedParser{Like: first}
 	p.Write([]byte(text))
@@ -27,6 +30,113 @@ func TestNamesAreUsedAgain(t *testing.T) {
 	q.Like = first
 	q.Write(plain)
 	sameNames(t, q.Snapshot(), first)
+}
+
+// The distributions of a document mostly have the same labels.
+func TestLabelsAreUsedAgain(t *testing.T) {
+	s := parseOne(t, document("distribution a: 1\nlabel b a: 1\nlabel %41 a: 2\ndistribution b: 1\nlabel b b: 3\nlabel A b: 4\nlabel c b: 5", 2))
+	a, b := s.Stats[0].Dist.Labels, s.Stats[1].Dist.Labels
+	if !slices.Equal(b, []Label{{"b", 3}, {"A", 4}, {"c", 5}}) {
+		t.Errorf("labels: %v", b)
+	}
+	for i := range a {
+		if unsafe.StringData(a[i].Name) != unsafe.StringData(b[i].Name) {
+			t.Errorf("%q is there twice", a[i].Name)
+		}
+	}
+}
+
+func TestReadingTheSameNamesMakesNoneAnew(t *testing.T) {
+	const n = 1000
+	var plain, typed strings.Builder
+	for i := range n {
+		fmt.Fprintf(&plain, "name %04d: 0.12345678901234%03d\n", i, i)
+		fmt.Fprintf(&typed, "counter name %04d: 0.12345678901234%03d\n", i, i)
+	}
+	texts := map[string]string{"plain": plain.String(), "typed": document(strings.TrimSuffix(typed.String(), "\n"), n)}
+	for what, s := range texts {
+		text := []byte(s)
+		like := readLike(text, nil).Snapshot
+		allocs := testing.AllocsPerRun(5, func() { readLike(text, like) })
+		if allocs > 20 {
+			t.Errorf("%s: %v allocations for %d names", what, allocs, n)
+		}
+	}
+}
+
+// readLike returns the only document of a text in either format, which comes in pieces
+// as from a pipe.
+func readLike(text []byte, like *Snapshot) *Document {
+	pipeful := func() int { return 64 << 10 }
+	if !IsTyped(text) {
+		p := PlainParser{Like: like}
+		_ = write(&p, text, pipeful)
+		return &Document{Snapshot: p.Snapshot()}
+	}
+	p := TypedParser{Like: like}
+	_ = write(&p, text, pipeful)
+	documents, _ := p.Documents()
+	return documents[0]
+}
+
+// A name may be used again for as long as its source is there, and longer by others: it
+// must not keep the text that it came in.
+func TestDocumentKeepsNoText(t *testing.T) {
+	const n, most = 200, 200_000
+	tests := []struct {
+		what     string
+		readings int
+		lines    string // of each name
+	}{
+		{"plain names that change", 180, "NAME: 1\n"},
+		{"counters that change", 180, "counter NAME: 1\n"},
+		{"distributions that change", 180, "distribution NAME: 1\nlabel NAME NAME: 50\n"},
+		{"plain names in long lines", 1, "PADDINGNAME: 1\n"},
+		{"counters in long lines", 1, "counter PADDINGNAME: 1\n"},
+		{"distributions in long lines", 1, "distribution PADDINGNAME: 1\n"},
+		{"labels in long lines", 1, "distribution NAME: 1\nlabel NAME PADDINGNAME: 50\n"},
+		{"times in long lines", 1, "counter NAME: 1\nemitted PADDINGNAME: 1700000000\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.what, func(t *testing.T) {
+			padding := strings.Repeat(" ", 10_000)
+			text := func(reading int) []byte {
+				var b strings.Builder
+				for i := range n {
+					// The last twenty that have changed change again, but for one, which stays as it is.
+					changed := 0
+					if at := n - 1 - i; at < reading+20 {
+						changed = min(at, reading)
+					}
+					name := fmt.Sprintf("%04d.%04d", i, changed)
+					b.WriteString(strings.NewReplacer("NAME", name, "PADDING", padding).Replace(test.lines))
+				}
+				if strings.HasPrefix(test.lines, "NAME") || strings.HasPrefix(test.lines, "PADDING") {
+					return []byte(b.String())
+				}
+				return []byte(document(strings.TrimSuffix(b.String(), "\n"), n))
+			}
+			before := heapInUse()
+			read := &Document{}
+			for reading := range test.readings {
+				read = readLike(text(reading), read.Snapshot)
+			}
+			if held := heapInUse() - before; held > most {
+				t.Errorf("%d bytes are held for %d names", held, n)
+			}
+			if len(read.Snapshot.Stats) != n || read.Snapshot.Skipped > 0 {
+				t.Errorf("%d stats, %d skipped", len(read.Snapshot.Stats), read.Snapshot.Skipped)
+			}
+		})
+	}
+}
+
+func heapInUse() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what is pooled goes with the second
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }
 
 func sameNames(t *testing.T, got, want *Snapshot) {

@@ -54,12 +54,36 @@ func BenchmarkExposition(b *testing.B) {
 	}
 }
 
-func BenchmarkTypedParser(b *testing.B) {
-	text := AppendTyped(nil, &Document{Snapshot: alikeSnapshots(1, 5)[0]})
-	b.ReportAllocs()
-	for b.Loop() {
-		var p TypedParser
-		p.Write(text)
-		_, _ = p.Documents()
+// BenchmarkParsers reads the stats of one process: for the first time, again when
+// nothing has changed but the values, and when half of the names have.
+func BenchmarkParsers(b *testing.B) {
+	snapshot := func(value int64, suffix string) *Snapshot {
+		s := alikeSnapshots(1, 5)[0]
+		for i := range s.Stats {
+			s.Stats[i].Value = Int(value)
+			if i%2 == 0 {
+				s.Stats[i].Name += suffix
+			}
+			if i%10 == 0 {
+				s.Stats[i].Value = Float(float64(value) / 8)
+			}
+		}
+		return s
+	}
+	appendTyped := func(b []byte, s *Snapshot) []byte { return AppendTyped(b, &Document{Snapshot: s}) }
+	for name, appendText := range map[string]func([]byte, *Snapshot) []byte{"Plain": AppendPlain, "Typed": appendTyped} {
+		like := readLike(appendText(nil, snapshot(1000, "")), nil).Snapshot
+		run := func(when string, s, like *Snapshot) {
+			b.Run(name+when, func(b *testing.B) {
+				text := appendText(nil, s)
+				b.ReportAllocs()
+				for b.Loop() {
+					readLike(text, like)
+				}
+			})
+		}
+		run("First", snapshot(2000, ""), nil)
+		run("Again", snapshot(2000, ""), like)
+		run("Renamed", snapshot(2000, ".renamed"), like)
 	}
 }

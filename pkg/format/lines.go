@@ -3,7 +3,6 @@ package format
 import (
 	"bytes"
 	"errors"
-	"strings"
 )
 
 // What a parser takes unless it is told otherwise.
@@ -22,67 +21,36 @@ type lines struct {
 	tooLong bool   // that line is beyond the limit already; partial is empty
 }
 
-// A lineReader takes the lines of a text.
+// A lineReader takes the lines of a text. It keeps nothing of one but copies: a name
+// may stay for as long as its source, and must not keep the text that it came in.
 type lineReader interface {
-	// again takes a line that is like one before, and says whether it is.
-	again(line []byte) (bool, error)
-	line(line string) error
+	line(line []byte) error
 	tooLong()
 }
 
 // write gives r every line that ends in text, without its line break, tells it of
 // those that are longer than limit, and keeps the beginning of the next. It ends
-// early with an error of r. Known says that few lines will be new to r.
-func (l *lines) write(text []byte, limit int, known bool, r lineReader) error {
-	if l.open() {
+// early with an error of r.
+func (l *lines) write(text []byte, limit int, r lineReader) error {
+	for {
 		end := bytes.IndexByte(text, '\n')
 		if end < 0 {
 			l.keep(text, limit)
 			return nil
 		}
-		l.keep(text[:end], limit)
+		line, tooLong := text[:end], end > limit
+		if l.open() {
+			l.keep(line, limit)
+			line, tooLong = l.partial, l.tooLong
+			l.reset()
+		}
 		text = text[end+1:]
-		line, tooLong := string(l.partial), l.tooLong
-		l.reset()
 		if tooLong {
 			r.tooLong()
 		} else if err := r.line(line); err != nil {
 			return err
 		}
 	}
-	whole := bytes.LastIndexByte(text, '\n') + 1
-	var copied string // one string for all lines, unless few need one: the names are parts of it
-	if !known {
-		copied = string(text[:whole])
-	}
-	few := 16
-	for start := 0; start < whole; {
-		end := start + bytes.IndexByte(text[start:], '\n')
-		line := text[start:end]
-		again, err := false, error(nil)
-		if len(line) <= limit {
-			again, err = r.again(line)
-		}
-		switch {
-		case err != nil || again:
-		case len(line) > limit:
-			r.tooLong()
-		case copied == "" && few > 0:
-			few--
-			err = r.line(string(line))
-		default:
-			if copied == "" { // there are more than was thought
-				copied = string(text[:whole])
-			}
-			err = r.line(copied[start:end])
-		}
-		if err != nil {
-			return err
-		}
-		start = end + 1
-	}
-	l.keep(text[whole:], limit)
-	return nil
 }
 
 // keep adds to the beginning of the line that hasn't ended yet.
@@ -100,20 +68,20 @@ func (l *lines) open() bool { return len(l.partial) > 0 || l.tooLong }
 func (l *lines) reset() { l.partial, l.tooLong = l.partial[:0], false }
 
 // splitLine splits a line at its last colon, and reads the value behind it.
-func splitLine(line string) (left string, v Value, ok bool) {
+func splitLine(line []byte) (left []byte, v Value, ok bool) {
 	left, value, ok := cutLine(line)
 	if !ok {
-		return "", Value{}, false
+		return nil, Value{}, false
 	}
-	v, err := ParseValue(value)
-	return left, v, err == nil
+	v, ok = parseValue(string(value))
+	return left, v, ok
 }
 
 // cutLine cuts a line at its last colon.
-func cutLine(line string) (left, value string, ok bool) {
-	colon := strings.LastIndexByte(line, ':')
+func cutLine(line []byte) (left, value []byte, ok bool) {
+	colon := bytes.LastIndexByte(line, ':')
 	if colon < 0 {
-		return "", "", false
+		return nil, nil, false
 	}
 	return line[:colon], trimBlanks(line[colon+1:]), true
 }

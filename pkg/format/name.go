@@ -12,7 +12,7 @@ func isBlank(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' && c != '\
 
 // trimBlanks takes them off. strings.Trim makes a set of its bytes each time, which
 // was a fifth of the work of a parser.
-func trimBlanks(s string) string {
+func trimBlanks[T string | []byte](s T) T {
 	for len(s) > 0 && isBlank(s[0]) {
 		s = s[1:]
 	}

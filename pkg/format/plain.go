@@ -26,12 +26,12 @@ func appendLine(b []byte, name string, v Value) []byte {
 
 // ParseLine reads one line of the plain format, without its line break.
 func ParseLine(line string) (name string, v Value, err error) {
-	left, value, ok := cutLine(line)
+	left, value, ok := cutLine([]byte(line))
 	if !ok {
 		return "", Value{}, fmt.Errorf("%q has no colon between a name and a number", line)
 	}
-	name = trimBlanks(left)
-	if v, err = ParseValue(value); err != nil {
+	name = string(trimBlanks(left))
+	if v, err = ParseValue(string(value)); err != nil {
 		err = fmt.Errorf("%s: %w", name, err)
 	}
 	return name, v, err
@@ -63,7 +63,7 @@ func (p *PlainParser) Write(text []byte) (int, error) {
 	const shortest = len("a: 1\n") // or nearly; else many empty lines would take much memory
 	lines := min(bytes.Count(text, []byte("\n")), len(text)/shortest+1)
 	p.stats = slices.Grow(p.stats, min(lines, cmp.Or(p.MaxStats, DefaultMaxStats)-len(p.stats)))
-	if err := p.lines.write(text, cmp.Or(p.MaxLine, DefaultMaxLine), p.Like != nil, (*plainLines)(p)); err != nil {
+	if err := p.lines.write(text, cmp.Or(p.MaxLine, DefaultMaxLine), (*plainLines)(p)); err != nil {
 		return 0, err
 	}
 	return len(text), nil
@@ -74,22 +74,18 @@ type plainLines PlainParser
 
 func (p *plainLines) tooLong() { p.skipped++ }
 
-func (p *plainLines) again(line []byte) (bool, error) {
+func (p *plainLines) line(line []byte) error {
 	if expected := p.Like.at(len(p.stats)); expected != nil {
 		if v, ok := valueAgain(line, "", expected.Name); ok {
-			return true, p.add(expected.Name, v)
+			return p.add(expected.Name, v)
 		}
 	}
-	return false, nil
-}
-
-func (p *plainLines) line(line string) error {
 	name, value, ok := splitLine(line)
 	if !ok {
 		p.skipped++
 		return nil
 	}
-	return p.add(trimBlanks(name), value)
+	return p.add(p.Like.nameAgain(len(p.stats), trimBlanks(name)), value)
 }
 
 func (p *plainLines) add(name string, v Value) error {

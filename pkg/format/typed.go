@@ -6,7 +6,6 @@ import (
 	"errors"
 	"math"
 	"strconv"
-	"strings"
 	"time"
 )
 
@@ -148,8 +147,8 @@ func appendArgument(b []byte, argument string) []byte {
 	return b
 }
 
-func parseArgument(s string) (string, bool) {
-	if !strings.Contains(s, "%") {
+func parseArgument(s []byte) ([]byte, bool) {
+	if !bytes.Contains(s, []byte("%")) {
 		return s, true
 	}
 	var b []byte
@@ -159,16 +158,16 @@ func parseArgument(s string) (string, bool) {
 			continue
 		}
 		if i+2 >= len(s) {
-			return "", false
+			return nil, false
 		}
-		c, err := strconv.ParseUint(s[i+1:i+3], 16, 8)
+		c, err := strconv.ParseUint(string(s[i+1:i+3]), 16, 8)
 		if err != nil {
-			return "", false
+			return nil, false
 		}
 		b = append(b, byte(c))
 		i += 2
 	}
-	return string(b), true
+	return b, true
 }
 
 // ErrTorn is the error of a document without its end, or with something missing
@@ -210,7 +209,7 @@ type TypedParser struct {
 // one. Its error is nil or ErrTooManyStats.
 func (p *TypedParser) Write(text []byte) (int, error) {
 	p.written = bytes.Count(text, []byte("\n"))
-	if err := p.lines.write(text, cmp.Or(p.MaxLine, DefaultMaxLine), p.Like != nil, (*typedLines)(p)); err != nil {
+	if err := p.lines.write(text, cmp.Or(p.MaxLine, DefaultMaxLine), (*typedLines)(p)); err != nil {
 		return 0, err
 	}
 	return len(text), nil
@@ -240,6 +239,7 @@ func (p *typedLines) giveUp() {
 // typedLines are what a TypedParser does with lines.
 type typedLines TypedParser
 
+// again takes a line that is like one before, and says whether it is.
 func (p *typedLines) again(line []byte) (bool, error) {
 	if p.open == nil || !p.open.known {
 		return false, nil
@@ -268,15 +268,18 @@ func (p *typedLines) count() error {
 	return nil
 }
 
-func (p *typedLines) line(line string) error {
+func (p *typedLines) line(line []byte) error {
+	if again, err := p.again(line); again {
+		return err
+	}
 	left, v, ok := splitLine(line)
-	keyword, rest, _ := strings.Cut(left, " ")
+	keyword, rest, _ := bytes.Cut(left, []byte(" "))
 	switch {
-	case ok && left == keyVersion:
+	case ok && string(left) == keyVersion:
 		if p.open != nil {
 			p.giveUp()
 		}
-		p.open = &openedDocument{known: v == Int(TypedVersion), lines: 1, maxName: cmp.Or(p.MaxLine, DefaultMaxLine)}
+		p.open = &openedDocument{known: v == Int(TypedVersion), like: p.Like, lines: 1, maxName: cmp.Or(p.MaxLine, DefaultMaxLine)}
 		if !p.sized {
 			p.sized = true
 			stats := min(p.written, 256) // of more lines, most are samples
@@ -291,7 +294,7 @@ func (p *typedLines) line(line string) error {
 	case p.open == nil:
 		p.err = cmp.Or(p.err, ErrVersion)
 	case !p.open.known:
-	case ok && keyword == keyEnd:
+	case ok && string(keyword) == keyEnd:
 		if !p.open.isWhole(rest, v) {
 			p.giveUp()
 			return nil
@@ -299,7 +302,7 @@ func (p *typedLines) line(line string) error {
 		p.documents = append(p.documents, p.open.finish())
 		p.open = nil
 	default:
-		if p.open.line(keyword, rest, v, ok) {
+		if p.open.line(string(keyword), rest, v, ok) {
 			return p.count()
 		}
 	}
@@ -316,7 +319,8 @@ func (p *typedLines) tooLong() {
 
 // An openedDocument is one that is being read.
 type openedDocument struct {
-	known    bool // its version is
+	known    bool      // its version is
+	like     *Snapshot // see TypedParser.Like
 	document Document
 	snapshot Snapshot
 	lines    int // that have come
@@ -325,37 +329,40 @@ type openedDocument struct {
 
 	distributions map[string]*Samples  // the last of each name
 	repeated      map[string]*labelSet // of a name that has come again, the labels of all of them
-	sampled       string               // the name of the one that had the last sample
-	lastSampled   *Samples             // and what it is
+	last          Stat                 // the last one
+	alike         []Label              // those of the one before that
 }
 
 // isWhole tells whether nothing is missing from a document whose end says that it
 // has so many lines, if it says so, and stats. A line that could not be read may
 // have been a stat, and a keyword that isn't known may be a kind of a later
 // version.
-func (d *openedDocument) isWhole(lines string, stats Value) bool {
-	if lines != "" && lines != strconv.Itoa(d.lines) {
+func (d *openedDocument) isWhole(lines []byte, stats Value) bool {
+	if len(lines) > 0 && string(lines) != strconv.Itoa(d.lines) {
 		return false
 	}
 	n := int64(len(d.snapshot.Stats))
 	return !stats.IsFloat() && n <= stats.Int64() && stats.Int64() <= n+int64(d.perhaps)
 }
 
+// finish returns the document as one that keeps nothing else of d: by d.like, it would
+// keep all that came before it.
 func (d *openedDocument) finish() *Document {
-	d.snapshot.Sort()
-	d.document.Snapshot = &d.snapshot
-	return &d.document
+	document, snapshot := d.document, d.snapshot
+	snapshot.Sort()
+	document.Snapshot = &snapshot
+	return &document
 }
 
 // line reads a line, the value behind its last colon if there is one, and tells
 // whether it was a stat.
-func (d *openedDocument) line(keyword, rest string, v Value, ok bool) (stat bool) {
+func (d *openedDocument) line(keyword string, rest []byte, v Value, ok bool) (stat bool) {
 	d.lines++
 	switch keyword {
 	case keyUntyped, keyCounter, keyGauge, keyDistribution:
 		ok = ok && (keyword != keyDistribution || v.IsFinite())
 		if ok {
-			d.add(keyword, trimBlanks(rest), v)
+			d.add(keyword, d.like.nameAgain(len(d.snapshot.Stats), trimBlanks(rest)), v)
 			return true
 		}
 		d.perhaps++
@@ -375,26 +382,26 @@ func (d *openedDocument) line(keyword, rest string, v Value, ok bool) (stat bool
 }
 
 // identify reads a line about the document, and tells whether it can be read.
-func (d *openedDocument) identify(keyword, rest string, v Value) bool {
+func (d *openedDocument) identify(keyword string, rest []byte, v Value) bool {
 	switch keyword {
 	case keySource:
 		source, ok := parseArgument(trimBlanks(rest))
-		d.document.Source = strings.Clone(source)
+		d.document.Source = string(source)
 		return ok
 	case keyPID:
 		d.document.PID = int(v.Int64())
 	case keyID:
-		d.document.ID = strings.Clone(rest)
+		d.document.ID = string(rest)
 	case keyFolded:
-		d.document.Folded = append(d.document.Folded, strings.Clone(rest))
+		d.document.Folded = append(d.document.Folded, string(rest))
 	}
 	return true
 }
 
 // emitted reads a time of a stat.
-func (d *openedDocument) emitted(keyword, name string, v Value) bool {
+func (d *openedDocument) emitted(keyword string, name []byte, v Value) bool {
 	t, ok := parseTime(v)
-	emitted, isKnown := d.document.Emitted[name]
+	emitted, isKnown := d.document.Emitted[string(name)]
 	if !ok || !isKnown && len(d.document.Emitted) == len(d.snapshot.Stats) { // each stands behind its stat
 		return false
 	}
@@ -406,7 +413,7 @@ func (d *openedDocument) emitted(keyword, name string, v Value) bool {
 	} else {
 		emitted.Expires = t
 	}
-	d.document.Emitted[name] = emitted
+	d.document.Emitted[d.snapshot.nameAgain(len(d.snapshot.Stats)-1, name)] = emitted
 	return true
 }
 
@@ -424,10 +431,12 @@ func (d *openedDocument) add(keyword, name string, v Value) {
 		if before := d.distributions[name]; before != nil {
 			d.repeat(name, before)
 		}
-		samples := &Samples{Count: v.Int64()}
-		d.distributions[name] = samples
-		d.sampled = ""
-		stat = Stat{Name: name, Kind: Distribution, Dist: samples}
+		stat = Stat{Name: name, Kind: Distribution, Dist: &Samples{Count: v.Int64()}}
+		d.distributions[name] = stat.Dist
+		if d.last.Dist != nil {
+			d.alike = d.last.Dist.Labels
+		}
+		d.last = stat
 	}
 	d.snapshot.Stats = append(d.snapshot.Stats, stat)
 }
@@ -447,14 +456,14 @@ func (d *openedDocument) repeat(name string, before *Samples) {
 }
 
 // describe reads a line about the last distribution of its name.
-func (d *openedDocument) describe(keyword, rest string, v Value) bool {
-	label, read := "", true
+func (d *openedDocument) describe(keyword string, rest []byte, v Value) bool {
+	label, read := []byte(nil), true
 	if keyword == keyLabel {
-		label, rest, _ = strings.Cut(rest, " ")
+		label, rest, _ = bytes.Cut(rest, []byte(" "))
 		label, read = parseArgument(label)
 	}
 	name := trimBlanks(rest)
-	samples, ok := d.distributions[name]
+	samples, ok := d.distributions[string(name)]
 	switch {
 	case !ok || !read:
 		return false
@@ -462,10 +471,9 @@ func (d *openedDocument) describe(keyword, rest string, v Value) bool {
 		samples.Sum = v
 	case keyword == keySample && len(samples.Window) < maxSamples:
 		samples.Window = append(samples.Window, v)
-		d.sampled, d.lastSampled = name, samples
-	case keyword == keyLabel && len(samples.Labels) < maxLabels && len(name)+strings.Count(name, labelPlace)*len(label) <= d.maxName:
-		l := Label{label, v.Float64()}
-		if all := d.repeated[name]; all != nil && !all.add(l) {
+	case keyword == keyLabel && len(samples.Labels) < maxLabels && len(name)+bytes.Count(name, []byte(labelPlace))*len(label) <= d.maxName:
+		l := Label{d.labelName(label, len(samples.Labels)), v.Float64()}
+		if all := d.repeated[string(name)]; all != nil && !all.add(l) {
 			return false
 		}
 		samples.Labels = append(samples.Labels, l)
@@ -475,14 +483,23 @@ func (d *openedDocument) describe(keyword, rest string, v Value) bool {
 	return true
 }
 
-// sampleAgain takes one more sample of the distribution that had the last.
+// labelName returns a label as a string. The distributions of a program mostly have the
+// same labels in the same order, and share them.
+func (d *openedDocument) labelName(label []byte, i int) string {
+	if i < len(d.alike) && d.alike[i].Name == string(label) {
+		return d.alike[i].Name
+	}
+	return string(label)
+}
+
+// sampleAgain takes one more sample of the last distribution.
 func (d *openedDocument) sampleAgain(line []byte) bool {
-	if d.sampled == "" {
+	samples := d.last.Dist
+	if samples == nil || len(samples.Window) >= maxSamples {
 		return false
 	}
-	v, ok := valueAgain(line, keySample, d.sampled)
-	samples := d.lastSampled
-	if !ok || len(samples.Window) >= maxSamples {
+	v, ok := valueAgain(line, keySample, d.last.Name)
+	if !ok {
 		return false
 	}
 	samples.Window = append(samples.Window, v)
@@ -500,9 +517,9 @@ const (
 // IsTyped tells whether a text begins as a document in the typed format does,
 // of whatever version. It needs no more than the first line.
 func IsTyped(text []byte) bool {
-	first, _, whole := strings.Cut(string(text[:min(len(text), maxFirstLine)]), "\n")
+	first, _, whole := bytes.Cut(text[:min(len(text), maxFirstLine)], []byte("\n"))
 	left, v, ok := splitLine(first)
-	return whole && ok && left == keyVersion && !v.IsFloat()
+	return whole && ok && string(left) == keyVersion && !v.IsFloat()
 }
 
 const maxFirstLine = 40

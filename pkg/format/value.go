@@ -120,28 +120,34 @@ func (v Value) String() string { return string(v.Append(nil)) }
 // case. An integer that doesn't fit int64 becomes the nearest float. Neither
 // hexadecimal nor digit separators are numbers here.
 func ParseValue(s string) (Value, error) {
+	v, ok := parseValue(s)
+	if !ok {
+		return Value{}, fmt.Errorf("not a number: %q", s)
+	}
+	return v, nil
+}
+
+// parseValue is ParseValue without an error to make: s needn't be on the heap.
+func parseValue(s string) (Value, bool) {
 	if v, ok := parseShortInt(s); ok {
-		return v, nil
+		return v, true
 	}
 	if v, ok := parseShortFloat(s); ok {
-		return v, nil
+		return v, true
 	}
 	if isInteger(s) { // else ParseInt would make an error for nothing
 		if i, err := strconv.ParseInt(s, 10, 64); err == nil {
-			return Int(i), nil
+			return Int(i), true
 		}
 	}
 	if strings.ContainsAny(s, "xX_") {
-		return Value{}, fmt.Errorf("not a number: %q", s)
+		return Value{}, false
 	}
 	if unsigned := strings.TrimLeft(s, "+-"); len(s)-len(unsigned) == 1 && strings.EqualFold(unsigned, "nan") {
 		s = unsigned // C's printf writes "-nan"
 	}
 	f, err := strconv.ParseFloat(s, 64)
-	if err != nil && !math.IsInf(f, 0) { // beyond the range of float64 is infinite, as in Python
-		return Value{}, fmt.Errorf("not a number: %q", s)
-	}
-	return Float(f), nil
+	return Float(f), err == nil || math.IsInf(f, 0) // beyond the range of float64 is infinite, as in Python
 }
 
 // isInteger tells whether there is nothing but digits behind a sign.
