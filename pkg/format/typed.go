@@ -185,9 +185,10 @@ var ErrVersion = errors.New("not in a known version of the typed format")
 //
 // A line with a keyword that isn't known is passed over: so the format can
 // grow. A line that can't be read is skipped and counted, and costs no other; so
-// is a label that makes a name of more than MaxLine bytes, and what is beyond 256
-// labels or 1,048,576 samples of one distribution, or makes more than 256 different
-// labels of all of one name.
+// is a label that makes a name of more than MaxLine bytes, or of more than four times
+// those of the name and the label together, and what is beyond 256 labels or 1,048,576
+// samples of one distribution, or makes more than 256 different labels of all of one
+// name.
 type TypedParser struct {
 	MaxLine  int // the longest line kept, in bytes; 0 means DefaultMaxLine
 	MaxStats int // of all documents, and how many of these; 0 means DefaultMaxStats
@@ -471,7 +472,7 @@ func (d *openedDocument) describe(keyword string, rest []byte, v Value) bool {
 		samples.Sum = v
 	case keyword == keySample && len(samples.Window) < maxSamples:
 		samples.Window = append(samples.Window, v)
-	case keyword == keyLabel && len(samples.Labels) < maxLabels && len(name)+bytes.Count(name, []byte(labelPlace))*len(label) <= d.maxName:
+	case keyword == keyLabel && len(samples.Labels) < maxLabels && d.mayMake(name, label):
 		l := Label{d.labelName(label, len(samples.Labels)), v.Float64()}
 		if all := d.repeated[string(name)]; all != nil && !all.add(l) {
 			return false
@@ -481,6 +482,13 @@ func (d *openedDocument) describe(keyword string, rest []byte, v Value) bool {
 		return false
 	}
 	return true
+}
+
+// mayMake tells whether the name that a label makes is short enough, for a line and for
+// what was sent of it: in many places of a name, a label makes very much of little.
+func (d *openedDocument) mayMake(name, label []byte) bool {
+	made := len(name) + bytes.Count(name, []byte(labelPlace))*(len(label)-len(labelPlace))
+	return made <= min(d.maxName, maxGrowth*(len(name)+len(label)))
 }
 
 // labelName returns a label as a string. The distributions of a program mostly have the
@@ -512,6 +520,7 @@ func (d *openedDocument) sampleAgain(line []byte) bool {
 const (
 	maxLabels  = 256
 	maxSamples = 1 << 20
+	maxGrowth  = 4 // times the bytes of a name and a label are those of what they make
 )
 
 // IsTyped tells whether a text begins as a document in the typed format does,
