@@ -170,9 +170,11 @@ func (m *merger) add(source int, ended bool, stat *Stat) {
 	}
 }
 
-// find returns what is said of a name, nil if it has no value of its own. The processes of a host are often of one
-// program and have the same names in the same order: the name is then the one that
-// followed the last in another snapshot, and isn't looked up.
+// find returns what is said of a name, nil if it has no value of its own.
+//
+// The processes of a host are often of one program and have the same names in the same
+// order: the name is then the one that followed the last in another snapshot, and isn't
+// looked up.
 func (m *merger) find(name string) *merged {
 	i := m.next
 	if i >= len(m.merged) || m.merged[i].name != name {
