@@ -24,7 +24,7 @@ func TestThousandsOfFilesOfOneStem(t *testing.T) {
 	noLeaks(t)
 	dir := memoryDir(t)
 	publishPlain(t, dir, "web", says("n: 5\n"))
-	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline, Tidy: true, StaleAfter: time.Nanosecond})
+	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: patience, Tidy: true, StaleAfter: time.Nanosecond})
 	checkLive(t, tidied(t, c), "web", "n: 5\n") // and so has a place
 	const n = 40_000
 	for i := range n {
