@@ -191,7 +191,7 @@ var ErrVersion = errors.New("not in a known version of the typed format")
 // name.
 type TypedParser struct {
 	MaxLine  int // the longest line kept, in bytes; 0 means DefaultMaxLine
-	MaxStats int // of all documents, and how many of these; 0 means DefaultMaxStats
+	MaxStats int // of all documents, and how many of these, and ids of Folded; 0 means DefaultMaxStats
 
 	// Like is an earlier snapshot of the same source, as a parser returned it, or
 	// nil. Reading one that has the same names is faster, and uses these again.
@@ -263,11 +263,13 @@ func (p *typedLines) again(line []byte) (bool, error) {
 
 // count counts a stat.
 func (p *typedLines) count() error {
-	if p.stats++; p.stats > cmp.Or(p.MaxStats, DefaultMaxStats) {
+	if p.stats++; p.stats > p.most() {
 		return ErrTooManyStats
 	}
 	return nil
 }
+
+func (p *typedLines) most() int { return cmp.Or(p.MaxStats, DefaultMaxStats) }
 
 func (p *typedLines) line(line []byte) error {
 	if again, err := p.again(line); again {
@@ -289,7 +291,7 @@ func (p *typedLines) line(line []byte) error {
 			}
 			p.open.snapshot.Stats = make([]Stat, 0, stats)
 		}
-		if len(p.documents) >= cmp.Or(p.MaxStats, DefaultMaxStats) {
+		if len(p.documents) >= p.most() {
 			return ErrTooManyStats // a document without any takes memory as well
 		}
 	case p.open == nil:
@@ -305,6 +307,9 @@ func (p *typedLines) line(line []byte) error {
 	default:
 		if p.open.line(string(keyword), rest, v, ok) {
 			return p.count()
+		}
+		if len(p.open.document.Folded) > p.most() {
+			return ErrTooManyStats // an id without a stat as well
 		}
 	}
 	return nil

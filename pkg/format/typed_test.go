@@ -473,6 +473,8 @@ func TestTypedParserMaxStats(t *testing.T) {
 	f(1, one+one, ErrTooManyStats, 1)
 	f(2, one+one, nil, 2)
 	f(1, document("counter a: 1, counter a: 1", 2), ErrTooManyStats, 0)
+	f(2, document("folded a: 1, counter a: 1, folded b: 1, counter b: 1", 2), nil, 1)
+	f(2, document("folded a: 1, folded b: 1, folded c: 1", 0), ErrTooManyStats, 0)
 	f(2, document("counter a: 1, counter a: x, what b: 1, distribution d: 1, sum d: 1, label p d: 1, sample d: 1", 2), nil, 1)
 	f(0, "statvent: 1\n"+strings.Repeat("gauge a: 1\n", DefaultMaxStats)+fmt.Sprintf("end %d: %d\n", DefaultMaxStats+1, DefaultMaxStats), nil, 1)
 	f(0, "statvent: 1\n"+strings.Repeat("gauge a: 1\n", DefaultMaxStats+1), ErrTooManyStats, 0)
