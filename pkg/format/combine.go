@@ -55,10 +55,11 @@ type Combiner struct {
 	// Aggregate, mean that all are added up.
 	Aggregate func(name string) Aggregate
 
-	// Own tells which names have a value of their own; nil means all. The counters of
-	// the others are added up under Overflow, which is there then even if it is 0. A
-	// sum of other values would say nothing: they are left out.
-	Own func(name string) bool
+	// Own returns which names of one of the snapshots have a value of their own, to which
+	// others may add; nil, or a nil result, means all. The counters of the others are
+	// added up under Overflow, which is there then even if it is 0. A sum of other
+	// values would say nothing: they are left out.
+	Own func(of *Snapshot) func(name string) bool
 }
 
 // Overflow is the counter of what was counted under names that are too many: see
@@ -86,18 +87,22 @@ const Overflow = "statvent.overflow"
 // out if it isn't finite.
 func (c Combiner) Combine(snapshots ...*Snapshot) *Snapshot {
 	total := &Snapshot{}
-	m := merger{aggregate: c.Aggregate, own: c.Own, at: make(map[string]int)}
+	m := merger{aggregate: c.Aggregate, at: make(map[string]int)}
 	if c.Own != nil {
 		m.add(0, false, &Stat{Name: Overflow, Kind: Counter})
 	}
 	for source, s := range snapshots {
 		total.Skipped += s.Skipped
 		m.next = 0
+		own := c.namesOf(s)
 		for i := range s.Stats {
-			if stat := &s.Stats[i]; stat.isSound(s.Ended) {
-				m.add(source, s.Ended, stat)
-			} else {
+			switch stat := &s.Stats[i]; {
+			case !stat.isSound(s.Ended):
 				total.Skipped++
+			case own == nil || stat.Name == Overflow || own(stat.Name):
+				m.add(source, s.Ended, stat)
+			case stat.Kind == Counter:
+				m.add(source, s.Ended, &Stat{Name: Overflow, Kind: Counter, Value: stat.Value})
 			}
 		}
 	}
@@ -116,10 +121,17 @@ func (c Combiner) Combine(snapshots ...*Snapshot) *Snapshot {
 	return total
 }
 
+// namesOf returns which names of a snapshot have a value of their own, nil if all have.
+func (c Combiner) namesOf(s *Snapshot) func(name string) bool {
+	if c.Own == nil {
+		return nil
+	}
+	return c.Own(s)
+}
+
 // A merger brings the stats of several snapshots together by name.
 type merger struct {
 	aggregate func(name string) Aggregate // may be nil
-	own       func(name string) bool      // the same
 	at        map[string]int              // name -> index in merged
 	merged    []merged
 	next      int // index in merged of the one behind the last: see find
@@ -150,12 +162,6 @@ type sourceValue struct {
 
 func (m *merger) add(source int, ended bool, stat *Stat) {
 	one := m.find(stat.Name)
-	if one == nil {
-		if stat.Kind != Counter {
-			return
-		}
-		one = m.find(Overflow)
-	}
 	one.kinds.add(stat.Kind)
 	switch {
 	case stat.Kind == Distribution:
@@ -170,7 +176,7 @@ func (m *merger) add(source int, ended bool, stat *Stat) {
 	}
 }
 
-// find returns what is said of a name, nil if it has no value of its own.
+// find returns what is said of a name.
 //
 // The processes of a host are often of one program and have the same names in the same
 // order: the name is then the one that followed the last in another snapshot, and isn't
@@ -180,9 +186,6 @@ func (m *merger) find(name string) *merged {
 	if i >= len(m.merged) || m.merged[i].name != name {
 		var known bool
 		if i, known = m.at[name]; !known {
-			if m.own != nil && name != Overflow && !m.own(name) {
-				return nil
-			}
 			i = len(m.merged)
 			m.at[name] = i
 			one := merged{name: name, aggregate: AggregateSum}

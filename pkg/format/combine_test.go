@@ -641,7 +641,9 @@ func TestOverflow(t *testing.T) {
 	is := func(want string, own ...string) {
 		t.Helper()
 		for _, snapshots := range [][]*Snapshot{{live, ended}, {ended, live}} {
-			total := Combiner{Own: func(name string) bool { return slices.Contains(own, name) }}.Combine(snapshots...)
+			total := Combiner{Own: func(*Snapshot) func(string) bool {
+				return func(name string) bool { return slices.Contains(own, name) }
+			}}.Combine(snapshots...)
 			if got := string(AppendPlain(nil, total)); got != want {
 				t.Errorf("of those that have their own %q: got %q, want %q", own, got, want)
 			}
@@ -653,4 +655,38 @@ func TestOverflow(t *testing.T) {
 	// What programs themselves publish under that name is in it.
 	live.Stats = append(live.Stats, counter(Overflow, Int(1000)))
 	is("statvent.overflow: 1033.1\n")
+}
+
+// A name may be one snapshot's own and not another's: its value is then that of the
+// snapshots whose own it is, however the values of others become one.
+func TestOverflowOfSomeSnapshots(t *testing.T) {
+	snapshot := func(n int64) *Snapshot {
+		return &Snapshot{Stats: []Stat{
+			{Name: "c", Kind: Counter, Value: Int(n)},
+			{Name: "d.{0}", Kind: Distribution, Dist: &Samples{Count: n, Window: []Value{Int(n)}, Labels: []Label{{"max", 100}}}},
+			{Name: "g", Kind: Gauge, Value: Int(n)},
+			{Name: "u", Value: Int(n)},
+		}}
+	}
+	a, b, refused := snapshot(1), snapshot(3), snapshot(50)
+	refused.Stats = append(refused.Stats, Stat{Name: "v", Kind: Counter, Value: Int(100)})
+	combiner := Combiner{
+		Aggregate: func(string) Aggregate { return AggregateAvg },
+		Own: func(of *Snapshot) func(string) bool {
+			if of != refused {
+				return nil
+			}
+			return func(name string) bool { return name == "v" }
+		},
+	}
+	for _, snapshots := range [][]*Snapshot{{a, b, refused}, {refused, a, b}, {b, refused, a}} {
+		total := combiner.Combine(snapshots...)
+		want := "c: 4\nd.max: 3\ng: 2.0\nstatvent.overflow: 50\nu: 4\nv: 100\n"
+		if got := string(AppendPlain(nil, total)); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if len(total.Conflicts) > 0 {
+			t.Errorf("conflicts are %v", total.Conflicts)
+		}
+	}
 }

@@ -66,7 +66,7 @@ func assigned(p *places, sources ...Source) (names []string, hit hits) {
 	seen := make(map[string]bool)
 	for _, s := range sources {
 		for _, stat := range s.Snapshot.Stats {
-			if own == nil || own(stat.Name) {
+			if own == nil || own(s.Snapshot)(stat.Name) {
 				seen[stat.Name] = true
 			}
 		}

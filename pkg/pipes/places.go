@@ -48,8 +48,8 @@ func (p *places) restore(taken []string, known func(*Source) bool) {
 }
 
 // assign gives places to the names of a collection. It returns nil if all have one,
-// else which; and it notes in each source how many of its names have none.
-func (p *places) assign(sources []Source, hit hits) (own func(name string) bool) {
+// else which of a snapshot; and it notes in each source how many of its names have none.
+func (p *places) assign(sources []Source, hit hits) (own func(of *format.Snapshot) func(name string) bool) {
 	if p.taken == nil {
 		if p.before = p.fewNames(sources); p.before != nil {
 			return nil
@@ -79,7 +79,9 @@ func (p *places) assign(sources []Source, hit hits) (own func(name string) bool)
 	if len(a.refused) == 0 {
 		return nil
 	}
-	return func(name string) bool { return a.taken[name] }
+	return func(*format.Snapshot) func(name string) bool {
+		return func(name string) bool { return a.taken[name] }
+	}
 }
 
 // fewNames returns the names of all sources if they are so few that each finds a
