@@ -98,8 +98,9 @@ func (o CollectorOptions) withDefaults() CollectorOptions {
 // they are shared: a user may have three quarters of the places that other users
 // don't have, and a source three quarters of the places for names that its user may
 // have and its other sources don't. Who has a place keeps it. So whoever comes first,
-// with however many, leaves places for those who come with few. What is counted under
-// names without a place is added up under format.Overflow.
+// with however many, leaves places for those who come with few. A name is refused to a
+// user: others may have it. What is counted under names without a place is added up under
+// format.Overflow.
 type Collector struct {
 	opts       CollectorOptions
 	maxSources int

@@ -65,13 +65,25 @@ func assigned(p *places, sources ...Source) (names []string, hit hits) {
 	own := p.assign(sources, hit)
 	seen := make(map[string]bool)
 	for _, s := range sources {
-		for _, stat := range s.Snapshot.Stats {
-			if own == nil || own(s.Snapshot)(stat.Name) {
-				seen[stat.Name] = true
-			}
+		for _, name := range ownNames(own, s) {
+			seen[name] = true
 		}
 	}
 	return slices.Sorted(maps.Keys(seen)), hit
+}
+
+// ownNames returns which names of one source have a place.
+func ownNames(own func(*format.Snapshot) func(string) bool, s Source) (names []string) {
+	isOwn := func(string) bool { return true }
+	if own != nil && own(s.Snapshot) != nil {
+		isOwn = own(s.Snapshot)
+	}
+	for _, stat := range s.Snapshot.Stats {
+		if isOwn(stat.Name) {
+			names = append(names, stat.Name)
+		}
+	}
+	return names
 }
 
 func countPrefix(names []string, prefix string) (n int) {
@@ -187,6 +199,138 @@ func TestPlacesAreThoseOfNames(t *testing.T) {
 	}
 }
 
+// What is refused to one user others may have. Nothing moves from the overflow to a name
+// or back, whoever comes and goes.
+func TestNamesAreRefusedToOneUser(t *testing.T) {
+	squatted := []string{"app.errors", "app.requests"}
+	flood := said(1, "flood", append(numberedNames("!", 1000), squatted...)...)
+	web := said(2, "web", append(squatted, "own")...)
+	p := newPlaces(1600)
+	is := func(errors, own, overflow string, sources ...Source) {
+		t.Helper()
+		c := &Collection{Sources: sources, combiner: format.Combiner{Own: p.assign(sources, make(hits))}}
+		total := c.Total()
+		for name, want := range map[string]string{"app.errors": errors, "app.requests": errors, "own": own, format.Overflow: overflow} {
+			got := ""
+			if v, ok := total.Lookup(name); ok {
+				got = v.String()
+			}
+			if got != want {
+				t.Errorf("%s is %q, want %q", name, got, want)
+			}
+		}
+	}
+	is("", "", "102", flood)
+	for range 2 {
+		is("1", "1", "102", flood, web)
+	}
+	// Another program of either user has what the user has.
+	is("2", "2", "104", flood, web, said(1, "flood-too", squatted...), said(2, "web-too", append(squatted, "own")...))
+	is("1", "1", "104", flood, web, said(1, "flood-too", squatted...))
+	is("2", "2", "102", flood, web, said(3, "db", append(squatted, "own")...))
+	is("", "", "102", flood)
+	if p.taken.have("app.errors") {
+		t.Error("who was refused a name has its place when others have gone")
+	}
+	is("1", "1", "102", flood, web)
+	// When it is gone, all is forgotten.
+	is("1", "1", "", web, said(3, "db"))
+	is("2", "1", "", web, said(1, "flood", squatted...))
+}
+
+// What each user has of a name, a value or none, stays so for as long as the user has the
+// name, while users come and go, places come free, and collectors take over. Those who
+// have few names have all of them, whatever others name.
+func TestNamesKeepWhatTheyGot(t *testing.T) {
+	few := map[int][]string{2: {"n0", "n1", "n2", "n3", "n4"}, 3: {"m0", "m1", "m2", "m3", "m4"}}
+	squatted := slices.Concat(few[2], few[3])
+	type name struct {
+		uid  int
+		name string
+	}
+	for range scaled(100) {
+		seed := rand.Uint64()
+		r := rand.New(rand.NewPCG(seed, 1))
+		fail := func(format string, args ...any) {
+			t.Helper()
+			t.Fatalf("seed %d: "+format, append([]any{seed}, args...)...)
+		}
+		p := newPlaces(400 + r.IntN(100))
+		var processes []Source
+		isOwn := map[name]bool{}
+		for step := range 40 {
+			switch r.IntN(8) {
+			case 0: // a user goes
+				uid := r.IntN(4)
+				processes = slices.DeleteFunc(processes, func(s Source) bool { return s.UID == uid })
+			case 1:
+				processes = slices.DeleteFunc(processes, func(Source) bool { return r.IntN(3) == 0 })
+			case 2: // another serve takes over
+				next := newPlaces(p.max)
+				next.restore(p.saved())
+				if p.taken == nil {
+					next.before = p.before
+				}
+				p = next
+			default:
+				for range r.IntN(4) {
+					uid := r.IntN(4)
+					names := few[uid]
+					if names == nil {
+						from := r.IntN(500)
+						names = numberedNames(fmt.Sprint("u", uid, "-"), 1000)[from : from+r.IntN(500)]
+						names = append(slices.Clone(names), squatted[:r.IntN(10)]...)
+					}
+					s := said(uid, fmt.Sprint(uid, "-", r.Int()), names...)
+					s.Since = time.Unix(r.Int64N(1000), 0)
+					processes = append(processes, s)
+				}
+			}
+			hit := make(hits)
+			own := p.assign(processes, hit)
+			now, want, names := map[name]bool{}, map[string]int64{}, map[string]bool{}
+			if own != nil {
+				want[format.Overflow] = 0
+			}
+			for _, s := range processes {
+				has := setOf(ownNames(own, s))
+				for _, stat := range s.Snapshot.Stats {
+					one, isNow := name{s.UID, stat.Name}, has[stat.Name]
+					if before, ok := now[one]; ok && before != isNow {
+						fail("step %d: %v has a place in one source and none in another", step, one)
+					}
+					if before, ok := isOwn[one]; ok && before != isNow {
+						fail("step %d: %v had a place: %v, and has one: %v", step, one, before, isNow)
+					}
+					if now[one] = isNow; isNow {
+						want[stat.Name]++
+						names[stat.Name] = true
+					} else {
+						want[format.Overflow]++
+					}
+				}
+				if s.Overflow != len(s.Snapshot.Stats)-len(has) {
+					fail("step %d: %s says that %d of its names have no place", step, s.Name, s.Overflow)
+				}
+				if few[s.UID] != nil && s.Overflow > 0 {
+					fail("step %d: %d of the few names of %s have no place", step, s.Overflow, s.Name)
+				}
+			}
+			if len(names) > p.max {
+				fail("step %d: %d names where %d may be", step, len(names), p.max)
+			}
+			isOwn = now
+			got := map[string]int64{}
+			for _, stat := range (&Collection{Sources: processes, combiner: format.Combiner{Own: own}}).Total().Stats {
+				got[stat.Name] = stat.Value.Int64()
+			}
+			if !maps.Equal(got, want) {
+				fail("step %d: the sums are %v, want %v", step, got, want)
+			}
+		}
+	}
+}
+
 // The counters of a host, those in the overflow included, are the truth and none of
 // them ever falls, while programs come, count, end, and are folded.
 func TestOverflowNeverFalls(t *testing.T) {
@@ -253,9 +397,8 @@ func TestOverflowNeverFalls(t *testing.T) {
 			r.Shuffle(len(sources), func(i, j int) { sources[i], sources[j] = sources[j], sources[i] })
 			if r.IntN(10) == 0 { // another serve takes over
 				next := newPlaces(p.max)
-				if p.taken != nil {
-					next.restore(slices.Collect(maps.Keys(p.taken)), func(*Source) bool { return true })
-				} else {
+				next.restore(p.saved())
+				if p.taken == nil {
 					next.before = p.before
 				}
 				p = next
@@ -326,6 +469,65 @@ func TestPlacesAreRestored(t *testing.T) {
 	next.Change(opts)
 	if got := totalOf(next); len(got) > 11 {
 		t.Errorf("with room for ten it has %q", got)
+	}
+}
+
+// A name that nobody was refused gets a place also where a known program has first used
+// it while no collector ran.
+func TestNamesThatAreNewAfterARestart(t *testing.T) {
+	dir := memoryDir(t)
+	opts := CollectorOptions{Dir: dir, Deadline: patience, Tidy: true, StateDir: t.TempDir(), Limits: Limits{MaxHostStats: 100}}
+	web := &growing{}
+	web.set(numberedNames("x", 30)...)
+	publish(t, PublisherOptions{Dir: dir, Name: "web"}, web)
+	publish(t, PublisherOptions{Dir: dir, Name: "other"}, counting(numberedNames("y", 30)))
+	first := newCollector(t, opts)
+	if n := len(collect(t, first).Total().Stats); n != 60 {
+		t.Fatalf("%d names", n)
+	}
+	noErr(t, first.Close())
+	web.set(append(numberedNames("x", 30), "xnew")...)
+	noErr(t, Retain(dir, said(0, "", "ended").Snapshot))
+	second := newCollector(t, opts)
+	for range 2 {
+		collection := collect(t, second)
+		if n := len(collection.Total().Stats); n != 62 || len(collection.Hits) > 0 {
+			t.Errorf("%d names, and hit are %v", n, collection.Hits)
+		}
+	}
+}
+
+// What is saved of the places is what there is, of each user.
+func TestPlacesAreSaved(t *testing.T) {
+	p := newPlaces(1600)
+	flood := said(1, "flood", append(numberedNames("!", 1000), "a", "b")...)
+	assigned(p, flood, said(2, "web", "a", "own"))
+	f := newStateFile(t.TempDir(), "/x")
+	noErr(t, f.store(nil, p.saved()))
+	load := func(limit int) *places {
+		t.Helper()
+		c := &Collector{state: f, places: newPlaces(limit)}
+		c.loadState()
+		if c.stateErr != nil || len(c.saved) > 0 {
+			t.Errorf("left are %v, and %v", c.saved, c.stateErr)
+		}
+		return c.places
+	}
+	next := load(1600)
+	if !maps.Equal(next.taken, p.taken) || len(next.taken) != 902 {
+		t.Errorf("%d names have a place, and %d had one", len(next.taken), len(p.taken))
+	}
+	if !maps.EqualFunc(next.refused, p.refused, maps.Equal) || len(next.refused[1]) != 102 {
+		t.Errorf("%d names are refused, and %d were", len(next.refused[1]), len(p.refused[1]))
+	}
+	if other := load(1601); other.taken != nil || other.refused != nil {
+		t.Errorf("of 1601 places %d are taken", len(other.taken))
+	}
+	// There was a time in which the taken ones only were saved, and not of whom.
+	old := format.AppendTyped(nil, &format.Document{ID: "places", Snapshot: someCounters("a50 b50")})
+	writeFile(t, f.path, string(old))
+	if got, _ := assigned(load(50), said(1, "a", numberedNames("!", 1000)...), said(2, "z", "a", "b")); !slices.Contains(got, "a") || !slices.Contains(got, "b") {
+		t.Errorf("of an old state there are %q", got)
 	}
 }
 

@@ -2,7 +2,6 @@ package pipes
 
 import (
 	"cmp"
-	"hash/maphash"
 	"math"
 	"slices"
 	"strings"
@@ -13,37 +12,89 @@ import (
 // places say which names of a host have a value of their own, a place, where there
 // are more than it may have. See Collector for the rule.
 //
-// Who has a place keeps it for as long as there is such a stat anywhere, and a name
-// that came too late has none for as long: if it got one later, what had been counted
-// under it would leave the overflow, which would fall.
+// A name that has a place keeps it for as long as anybody has such a stat who wasn't
+// refused it. A user who was refused it has none for as long as any of the user's sources
+// has such a stat: if it got one later, what had been counted under it would leave the
+// overflow, which would fall. The sources of a user have that in common because they end
+// in one retained file. Other users may have the name: or whoever uses up what places he
+// may have could name what they will want.
 type places struct {
-	max  int
-	seed maphash.Seed
+	max int
 
 	// before are the names of the last collection, some of them twice, where all of
 	// them had a place without a question.
 	before []string
 
-	// taken are the names that have a place, nil if that is no question, and refused
-	// the hashes of those that haven't.
-	taken   map[string]bool
-	refused map[uint64]bool
-
-	// known tells whether the collector before this one had a source, whose names it
-	// had refused if they aren't taken. For the first collection, else nil.
-	known func(*Source) bool
+	// taken is nil if who has a place is no question. Both are replaced by each
+	// collection and not changed after it.
+	taken   takers
+	refused refusals
 }
 
-func newPlaces(limit int) *places { return &places{max: limit, seed: maphash.MakeSeed()} }
+// takers are the names that have a place, with the user to whom each is charged.
+type takers map[string]int
+
+func (t takers) have(name string) bool {
+	_, ok := t[name]
+	return ok
+}
+
+// refusals are names that have no place, by the user who asked for one.
+type refusals map[int]map[string]bool
+
+// add keeps the name as it is: it is a part of the text of a snapshot, which is kept
+// anyway until the next collection makes refusals anew.
+func (r refusals) add(uid int, name string) {
+	if r[uid] == nil {
+		r[uid] = make(map[string]bool)
+	}
+	r[uid][name] = true
+}
+
+func newPlaces(limit int) *places { return &places{max: limit} }
 
 // unquestioned is how many names find a place, whosever they are.
 func (p *places) unquestioned() int { return p.max * 9 / 16 } // a share of a share
 
-// restore takes over the places of the collector before this one.
-func (p *places) restore(taken []string, known func(*Source) bool) {
-	p.taken, p.known = make(map[string]bool, len(taken)), known
-	for _, name := range taken {
-		p.taken[name] = true
+// saved returns what restore needs, by user: a counter of each name that is charged to
+// the user, or was refused. Its value is how many places there are, negative if it was
+// refused.
+func (p *places) saved() map[int]*format.Snapshot {
+	saved := make(map[int]*format.Snapshot)
+	add := func(uid int, name string, value int) {
+		if saved[uid] == nil {
+			saved[uid] = &format.Snapshot{}
+		}
+		saved[uid].Stats = append(saved[uid].Stats, format.Stat{Name: name, Kind: format.Counter, Value: format.Int(int64(value))})
+	}
+	for name, uid := range p.taken {
+		add(uid, name, p.max)
+	}
+	for uid, names := range p.refused {
+		for name := range names {
+			add(uid, name, -p.max)
+		}
+	}
+	return saved
+}
+
+// restore takes over the places of the collector before this one, if there were as many.
+func (p *places) restore(saved map[int]*format.Snapshot) {
+	taken, refused := make(takers), make(refusals)
+	for uid, s := range saved {
+		for _, stat := range s.Stats {
+			switch stat.Value {
+			case format.Int(int64(p.max)):
+				taken[stat.Name] = uid
+			case format.Int(int64(-p.max)):
+				refused.add(uid, stat.Name)
+			default:
+				return
+			}
+		}
+	}
+	if len(taken) > 0 {
+		p.taken, p.refused = taken, refused
 	}
 }
 
@@ -55,19 +106,14 @@ func (p *places) assign(sources []Source, hit hits) (own func(of *format.Snapsho
 			return nil
 		}
 	}
-	a := assignment{places: p, taken: make(map[string]bool, p.max), refused: make(map[uint64]bool), by: make(map[int]*charged)}
+	a := assignment{places: p, taken: make(takers, p.max), refused: make(refusals), by: make(map[int]*charged)}
 	order := oldestFirst(sources)
 	a.each(order, func(s *Source, name string) {
-		if p.taken[name] && !a.taken[name] {
+		if p.taken.have(name) && !a.taken.have(name) && !p.refused[s.UID][name] {
 			a.take(s, name)
 		}
 	})
-	a.each(order, func(s *Source, name string) {
-		if !a.taken[name] {
-			a.request(s, name, hit)
-		}
-	})
-	p.known = nil
+	a.each(order, func(s *Source, name string) { a.request(s, name, hit) })
 	if len(a.refused) == 0 && len(a.taken) <= p.unquestioned() {
 		p.taken, p.refused = nil, nil
 		for name := range a.taken {
@@ -79,8 +125,16 @@ func (p *places) assign(sources []Source, hit hits) (own func(of *format.Snapsho
 	if len(a.refused) == 0 {
 		return nil
 	}
-	return func(*format.Snapshot) func(name string) bool {
-		return func(name string) bool { return a.taken[name] }
+	whose := make(map[*format.Snapshot]int, len(order))
+	for _, s := range order {
+		whose[s.Snapshot] = s.UID
+	}
+	return func(of *format.Snapshot) func(name string) bool {
+		refused := a.refused[whose[of]]
+		if len(refused) == 0 {
+			return nil
+		}
+		return func(name string) bool { return !refused[name] }
 	}
 }
 
@@ -122,9 +176,9 @@ func (p *places) fewNames(sources []Source) []string {
 		}
 		last = s.Stats
 		if len(distinct) > most {
-			p.taken = make(map[string]bool, len(p.before))
+			p.taken = make(takers, len(p.before))
 			for _, name := range p.before {
-				p.taken[name] = true
+				p.taken[name] = nobodys // until it is charged
 			}
 			return nil
 		}
@@ -165,8 +219,8 @@ func oldestFirst(sources []Source) []*Source {
 // An assignment is that of one collection.
 type assignment struct {
 	*places
-	taken   map[string]bool
-	refused map[uint64]bool
+	taken   takers
+	refused refusals
 	by      map[int]*charged // by user
 }
 
@@ -195,26 +249,24 @@ func (a *assignment) of(uid int) *charged {
 }
 
 func (a *assignment) take(s *Source, name string) {
-	a.taken[strings.Clone(name)] = true // the name is a part of a whole snapshot's text
+	a.taken[strings.Clone(name)] = s.UID // the name is a part of a whole snapshot's text
 	user := a.of(s.UID)
 	user.places++
 	user.by[s]++
 }
 
-// request gives the name of a source a place, if it may have one.
+// request gives the name of a source a place, if it has none and may have one.
 func (a *assignment) request(s *Source, name string, hit hits) {
-	hash := maphash.String(a.seed, name)
-	if a.refused[hash] {
+	switch taken := a.taken.have(name); {
+	case a.refused[s.UID][name]: // as another source of the user has it
 		s.Overflow++
-		return
-	}
-	if !a.places.refused[hash] && (a.known == nil || !a.known(s)) && a.mayTake(s) {
+	case a.places.refused[s.UID][name], !taken && !a.mayTake(s):
+		a.refused.add(s.UID, name)
+		s.Overflow++
+		hit.add(LimitHostStats, a.max, s.UID)
+	case !taken:
 		a.take(s, name)
-		return
 	}
-	a.refused[hash] = true
-	s.Overflow++
-	hit.add(LimitHostStats, a.max, s.UID)
 }
 
 func (a *assignment) mayTake(s *Source) bool {

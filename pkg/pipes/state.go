@@ -78,8 +78,8 @@ const (
 
 // store replaces what was saved. Seen has the savedIDs of all recorders that are
 // there, and what was seen of each, nil if nothing was; places are those of
-// Collector.savedPlaces.
-func (f *stateFile) store(seen map[string]*format.Snapshot, places *format.Snapshot) error {
+// places.saved.
+func (f *stateFile) store(seen map[string]*format.Snapshot, places map[int]*format.Snapshot) error {
 	// Another collector of the directory may have seen more of one than this one.
 	others, err := f.load()
 	if cannotTell(err) {
@@ -95,8 +95,8 @@ func (f *stateFile) store(seen map[string]*format.Snapshot, places *format.Snaps
 			text = format.AppendTyped(text, &format.Document{ID: id, Snapshot: snapshot})
 		}
 	}
-	if places != nil {
-		text = format.AppendTyped(text, &format.Document{ID: placesID, Snapshot: places})
+	for uid, snapshot := range places {
+		text = format.AppendTyped(text, &format.Document{ID: savedID(uid, placesID), Snapshot: snapshot})
 	}
 	if err := f.write(text); err != nil {
 		return unsaved(err)
@@ -220,43 +220,28 @@ func (c *Collector) save(now time.Time) {
 			seen[id], others[id] = last.snapshot, last
 		}
 	}
-	c.saveErr = c.state.store(seen, c.savedPlaces())
+	c.saveErr = c.state.store(seen, c.places.saved())
 	c.stateErr = c.saveErr
 	c.saved, c.savedAt = others, now
 }
 
-// placesID stands for the id of a recorder in a saved state where that has, as
-// counters, the names that have a place, and how many there were.
+// placesID stands for the id of a recorder in a saved state where that has the places of
+// a user: see places.saved.
 const placesID = "places"
 
-// savedPlaces returns what is saved of the places, nil if they are no question.
-func (c *Collector) savedPlaces() *format.Snapshot {
-	if c.places.taken == nil {
-		return nil
-	}
-	s := &format.Snapshot{}
-	for name := range c.places.taken {
-		s.Stats = append(s.Stats, format.Stat{Name: name, Kind: format.Counter, Value: format.Int(int64(c.places.max))})
-	}
-	s.Sort()
-	return s
-}
-
-// restorePlaces takes over the places that were saved, if there are as many as then, and
-// none was given since: where the state was loaded late, a name would lose its own.
+// restorePlaces takes over the places that were saved, if none was given since: where the
+// state was loaded late, a name would lose its own.
 func (c *Collector) restorePlaces() {
-	saved, ok := c.saved[placesID]
-	delete(c.saved, placesID)
-	if !ok || c.places.before != nil || c.places.taken != nil || len(saved.snapshot.Stats) == 0 || saved.snapshot.Stats[0].Value != format.Int(int64(c.places.max)) {
-		return
+	saved := make(map[int]*format.Snapshot)
+	for id, last := range c.saved {
+		// Once there was one for all users. To whom a name was charged doesn't matter.
+		if user, ok := strings.CutSuffix(id, placesID); ok {
+			uid, _ := strconv.Atoi(strings.TrimSuffix(user, "."))
+			saved[uid] = last.snapshot
+			delete(c.saved, id)
+		}
 	}
-	var names []string
-	for _, stat := range saved.snapshot.Stats {
-		names = append(names, stat.Name)
+	if c.places.before == nil && c.places.taken == nil {
+		c.places.restore(saved)
 	}
-	before := c.saved
-	c.places.restore(names, func(s *Source) bool {
-		_, known := before[savedID(s.UID, s.ID)]
-		return known || s.Kind == RetainedSource
-	})
 }
