@@ -1,13 +1,16 @@
 package pipes
 
 import (
+	"bufio"
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,11 +22,20 @@ import (
 // the one that comes after it: what a process has counted that is killed while
 // there is none, or doesn't answer the next one. It has a document for each
 // recorder, in the typed format.
-type stateFile struct{ path string }
+type stateFile struct {
+	path   string
+	limits Limits // MaxBytes, and MaxStats, of the whole file
+}
 
 func newStateFile(stateDir, pipeDir string) *stateFile {
-	return &stateFile{filepath.Join(stateDir, "seen-"+url.PathEscape(pipeDir)+typedSuffix)}
+	return &stateFile{
+		path:   filepath.Join(stateDir, "seen-"+url.PathEscape(pipeDir)+typedSuffix),
+		limits: Limits{MaxBytes: 1 << 30, MaxStats: 10_000_000},
+	}
 }
+
+// maxSavedLine is more than any source can send.
+const maxSavedLine = 64 << 20
 
 // savedID stands for a recorder in a saved state. Anybody can make a pipe with the id
 // of another's in its name.
@@ -54,68 +66,110 @@ func (f *stateFile) load() (map[string]lastSeen, error) {
 	if err != nil {
 		return nil, err
 	}
-	parser := format.TypedParser{MaxStats: maxSavedStats, MaxLine: maxSavedLine}
-	if err := copyLimited(&parser, file, Limits{MaxBytes: maxSavedBytes}); err != nil {
-		return nil, &fs.PathError{Op: "read", Path: f.path, Err: err}
+	parser := format.TypedParser{MaxStats: f.limits.MaxStats, MaxLine: maxSavedLine}
+	readErr := copyLimited(&parser, file, f.limits)
+	if _, ok := failedBy(readErr); ok {
+		readErr = fmt.Errorf("it has more than there is room for, %s, and was read in part", f.room())
 	}
-	docs, err := parser.Documents()
+	docs, err := parser.Documents() // what came before an error is whole
 	saved := make(map[string]lastSeen, len(docs))
 	for _, doc := range docs {
 		saved[doc.ID] = lastSeen{doc.Snapshot.Lasting(), info.ModTime()}
 	}
-	if err != nil && info.Size() > 0 {
+	if info.Size() == 0 {
+		err = nil
+	}
+	if err = cmp.Or(readErr, err); err != nil {
 		return saved, &fs.PathError{Op: "read", Path: f.path, Err: err}
 	}
 	return saved, nil
 }
 
-// What is read of a saved state.
-const (
-	maxSavedBytes = 1 << 30
-	maxSavedStats = 10_000_000
-	maxSavedLine  = 64 << 20
-)
+// room says how much the file may have.
+func (f *stateFile) room() string {
+	return fmt.Sprintf("%d stats and %s", f.limits.MaxStats, LimitSourceBytes.Text(f.limits.MaxBytes))
+}
 
 // store replaces what was saved. Seen has the savedIDs of all recorders that are
 // there, and what was seen of each, nil if nothing was; places are those of
-// places.saved.
+// places.saved. What there is no room for is left out, and its error says so.
 func (f *stateFile) store(seen map[string]*format.Snapshot, places map[int]*format.Snapshot) error {
 	// Another collector of the directory may have seen more of one than this one.
 	others, err := f.load()
 	if cannotTell(err) {
 		return unsaved(err)
 	}
-	var text []byte
+	var docs []*format.Document
 	for id, snapshot := range seen {
 		other, ok := others[id]
 		if ok && (snapshot == nil || isLater(other.snapshot, snapshot) && !isLater(snapshot, other.snapshot)) {
 			snapshot = other.snapshot
 		}
 		if snapshot != nil {
-			text = format.AppendTyped(text, &format.Document{ID: id, Snapshot: snapshot})
+			docs = append(docs, &format.Document{ID: id, Snapshot: snapshot})
 		}
 	}
 	for uid, snapshot := range places {
-		text = format.AppendTyped(text, &format.Document{ID: savedID(uid, placesID), Snapshot: snapshot})
+		docs = append(docs, &format.Document{ID: savedID(uid, placesID), Snapshot: snapshot})
 	}
-	if err := f.write(text); err != nil {
+	docs, tooMuch := f.fitting(docs)
+	if err := f.write(docs); err != nil {
 		return unsaved(err)
 	}
-	return nil
+	return tooMuch
+}
+
+// fitting returns the documents that the file has room for: all, as a rule. Those of a user
+// with little come before those of a user with much, so that what one has in abundance
+// costs the others nothing. Its error says whose are left out.
+func (f *stateFile) fitting(docs []*format.Document) ([]*format.Document, error) {
+	type load struct {
+		user   string
+		weight int64 // bytes
+	}
+	loads, ofUser := make(map[*format.Document]load, len(docs)), make(map[string]int64)
+	// A stat, and a document, weighs no less than its part of all that there may be.
+	perStat := int64(f.limits.MaxBytes/f.limits.MaxStats) + 1
+	var text []byte
+	for _, doc := range docs {
+		text = format.AppendTyped(text[:0], doc)
+		user, _, _ := strings.Cut(doc.ID, ".")
+		loads[doc] = load{user, max(int64(len(text)), perStat*int64(1+len(doc.Snapshot.Stats)))}
+		ofUser[user] += loads[doc].weight
+	}
+	slices.SortFunc(docs, func(a, b *format.Document) int {
+		x, y := loads[a], loads[b]
+		return cmp.Or(cmp.Compare(ofUser[x.user], ofUser[y.user]), strings.Compare(x.user, y.user),
+			cmp.Compare(x.weight, y.weight), strings.Compare(a.ID, b.ID))
+	})
+	room := int64(f.limits.MaxBytes)
+	for i, doc := range docs {
+		if room -= loads[doc].weight; room >= 0 {
+			continue
+		}
+		most := loads[docs[len(docs)-1]].user
+		who := "user " + most
+		if loads[doc].user != most {
+			who += " and of others"
+		}
+		return docs[:i], fmt.Errorf("what was seen last of %s isn't all saved, so counters may fall at the next start: %s has room for %s",
+			who, f.path, f.room())
+	}
+	return docs, nil
 }
 
 func unsaved(err error) error {
 	return fmt.Errorf("what was seen last can't be saved, so counters may fall at the next start: %w", err)
 }
 
-func (f *stateFile) write(text []byte) error {
+func (f *stateFile) write(docs []*format.Document) error {
 	if err := os.MkdirAll(filepath.Dir(f.path), 0o700); err != nil {
 		return err
 	}
 	f.removeLitter(time.Now())
 	tmp, err := os.CreateTemp(filepath.Dir(f.path), savedTmpPrefix+"*")
 	if err == nil {
-		_, err = tmp.Write(text)
+		err = writeDocuments(tmp, docs)
 		if err = cmp.Or(err, tmp.Close()); err == nil {
 			err = os.Rename(tmp.Name(), f.path)
 		}
@@ -128,6 +182,19 @@ func (f *stateFile) write(text []byte) error {
 		return &fs.PathError{Op: "write", Path: f.path, Err: cause(err)}
 	}
 	return nil
+}
+
+// writeDocuments writes one after the other: all together may be very long.
+func writeDocuments(w io.Writer, docs []*format.Document) error {
+	b := bufio.NewWriterSize(w, 64<<10)
+	var text []byte
+	for _, doc := range docs {
+		text = format.AppendTyped(text[:0], doc)
+		if _, err := b.Write(text); err != nil {
+			return err
+		}
+	}
+	return b.Flush()
 }
 
 // savedTmpPrefix begins the temporary names of all states in a directory, which

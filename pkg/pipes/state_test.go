@@ -3,8 +3,12 @@
 package pipes
 
 import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -98,14 +102,13 @@ func TestLaterStateWins(t *testing.T) {
 }
 
 func TestDamagedStateCostsOnlyWhatIsDamaged(t *testing.T) {
-	const name = "seen-x.typed"
 	one := document(&format.Document{ID: someID, Snapshot: tallied(3).Lasting()})
 	two := document(&format.Document{ID: otherID, Snapshot: tallied(4).Lasting()})
 	check := func(text string, damaged bool, want ...string) {
 		t.Helper()
-		path := filepath.Join(t.TempDir(), name)
-		writeFile(t, path, text)
-		saved, err := (&stateFile{path}).load()
+		f := newStateFile(t.TempDir(), "/x")
+		path := writeFile(t, f.path, text)
+		saved, err := f.load()
 		if (err != nil) != damaged || err != nil && !strings.Contains(err.Error(), path) {
 			t.Errorf("%.20q: %v", text, err)
 		}
@@ -255,6 +258,123 @@ func TestCollectorKeepsTheStateOfOneThatItNeverSaw(t *testing.T) {
 	blind.Close()
 	h.kill()
 	checkCount(t, tidied(t, newSaver(t, dir, stateDir)), 3)
+}
+
+// Of more than a state has room for, users with little have all of theirs in it, whatever
+// makes others' so much.
+func TestStateBeyondItsLimits(t *testing.T) {
+	noLeaks(t)
+	empty := func() *stateFile {
+		f := newStateFile(t.TempDir(), "/x")
+		f.limits = Limits{MaxBytes: 20_000, MaxStats: 200}
+		return f
+	}
+	id := func(uid, n int) string { return savedID(uid, inOrder(n)) }
+	few := map[string]*format.Snapshot{
+		id(1000, 1): tallied(7).Lasting(),
+		id(1000, 2): said(0, "", numberedNames("x", 40)...).Snapshot,
+		id(3000, 1): tallied(8).Lasting(),
+	}
+	check := func(what string, n int, flood *format.Snapshot) {
+		t.Helper()
+		f, seen := empty(), maps.Clone(few)
+		for i := range n {
+			seen[id(2000, i)] = flood
+		}
+		places := map[int]*format.Snapshot{1000: someCounters("a50"), 2000: flood}
+		err := f.store(seen, places)
+		if err == nil || !strings.Contains(err.Error(), f.path) || !strings.Contains(err.Error(), "of user 2000 isn't all saved") {
+			t.Errorf("%s: store: %v", what, err)
+		}
+		if again := f.store(seen, places); again == nil || again.Error() != err.Error() {
+			t.Errorf("%s: store: %v, and then %v", what, err, again)
+		}
+		saved, err := f.load()
+		if err != nil {
+			t.Errorf("%s: load: %v", what, err)
+		}
+		for id, want := range few {
+			if got := saved[id]; got.snapshot == nil || text(got.snapshot) != text(want) {
+				t.Errorf("%s: %s is missing", what, id)
+			}
+		}
+		if places := saved[savedID(1000, placesID)]; places.snapshot == nil {
+			t.Errorf("%s: the places of user 1000 are missing", what)
+		}
+		if len(saved) <= len(few)+1 || len(saved) > len(seen) {
+			t.Errorf("%s: %d documents are saved of %d", what, len(saved), len(seen)+2)
+		}
+	}
+	check("many stats", 20, said(0, "", numberedNames("", 20)...).Snapshot)
+	check("long names", 20, said(0, "", strings.Repeat("long", 700)).Snapshot)
+	check("many recorders", 400, &format.Snapshot{})
+
+	// Where that isn't the only one, it says so.
+	both := maps.Clone(few)
+	for i := range 10 {
+		both[id(2000, i)] = said(0, "", numberedNames("", 20)...).Snapshot
+		both[id(4000, i)] = said(0, "", numberedNames("", 30)...).Snapshot
+	}
+	if err := empty().store(both, nil); err == nil || !strings.Contains(err.Error(), "of user 4000 and of others isn't") {
+		t.Errorf("store: %v", err)
+	}
+
+	// However much there is of whom: what is written can be read.
+	f := empty()
+	r := rand.New(rand.NewPCG(1, 1))
+	for range scaled(200) {
+		seen := make(map[string]*format.Snapshot)
+		for i := range r.IntN(30) {
+			seen[id(r.IntN(4), i)] = said(0, "", numberedNames(strings.Repeat("x", r.IntN(300)), r.IntN(30))...).Snapshot
+		}
+		all := f.store(seen, nil) == nil
+		saved, err := f.load()
+		if err != nil || all != (len(saved) == len(seen)) {
+			t.Fatalf("of %d documents %d are saved, all: %v; %v", len(seen), len(saved), all, err)
+		}
+	}
+}
+
+// A state that is too large is read as far as it may be, and no further.
+func TestStateThatIsTooLargeIsReadInPart(t *testing.T) {
+	f := newStateFile(t.TempDir(), "/x")
+	one := document(&format.Document{ID: someID, Snapshot: tallied(3).Lasting()})
+	two := document(&format.Document{ID: otherID, Snapshot: said(0, "", numberedNames("x", 20)...).Snapshot})
+	writeFile(t, f.path, one+two)
+	check := func(limits Limits, want string) {
+		t.Helper()
+		f.limits = limits
+		saved, err := f.load()
+		if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), f.path) {
+			t.Errorf("load: %v, want %s", err, want)
+		}
+		if _, ok := saved[someID]; !ok || len(saved) != 1 {
+			t.Errorf("%s: saved are %v", want, saved)
+		}
+	}
+	check(Limits{MaxBytes: 10_000, MaxStats: 20}, "room for, 20 stats and 10000, and")
+	check(Limits{MaxBytes: len(one) + 100, MaxStats: 100}, "room for, 100 stats and "+strconv.Itoa(len(one)+100))
+}
+
+func TestWhatIsNotAllSavedIsATrouble(t *testing.T) {
+	noLeaks(t)
+	dir := t.TempDir()
+	for i := range 3 {
+		publish(t, PublisherOptions{Dir: dir}, counting(numberedNames(strconv.Itoa(i), 30)))
+	}
+	c := newSaver(t, dir, t.TempDir())
+	c.state.limits = Limits{MaxBytes: 10_000, MaxStats: 70}
+	want := fmt.Sprintf("of user %d isn't all saved", os.Geteuid())
+	tidied(t, c)
+	if troubles := tidied(t, c).Troubles; len(troubles) != 1 || !strings.Contains(troubles[0].Error(), want) {
+		t.Errorf("the troubles are %v", troubles)
+	}
+	if err := c.Close(); err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("Close: %v", err)
+	}
+	if saved, err := c.state.load(); err != nil || len(saved) != 2 {
+		t.Errorf("%d are saved: %v", len(saved), err)
+	}
 }
 
 // Who is killed while it saves leaves a temporary file.
