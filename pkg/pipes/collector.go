@@ -220,6 +220,7 @@ func (c *Collector) Close() error {
 	for name := range c.sources {
 		c.forget(name)
 	}
+	c.hasLooked = false // what was saved stays if it is closed again
 	return c.saveErr
 }
 

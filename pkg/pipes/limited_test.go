@@ -548,7 +548,9 @@ func TestPlacesAreNotRestoredLate(t *testing.T) {
 		return names
 	}
 	before := second(c)
+	c.mu.Lock()
 	c.save(time.Now())
+	c.mu.Unlock()
 	noErr(t, os.Remove(filepath.Join(dir, retainedName(os.Geteuid()))))
 	next := newCollector(t, opts)
 	next.state = c.state

@@ -101,6 +101,9 @@ func (f *stateFile) store(seen map[string]*format.Snapshot, places map[int]*form
 	}
 	var docs []*format.Document
 	for id, snapshot := range seen {
+		if snapshot != nil {
+			snapshot = snapshot.Lasting()
+		}
 		other, ok := others[id]
 		if ok && (snapshot == nil || isLater(other.snapshot, snapshot) && !isLater(snapshot, other.snapshot)) {
 			snapshot = other.snapshot
@@ -258,7 +261,9 @@ func (c *Collector) loadState() {
 }
 
 // save saves what was seen last of each recorder that is still there. The caller
-// holds c.mu.
+// holds c.mu, which is let go while the file is written: that may take seconds, and
+// others are answered meanwhile. It counts as tidying up, of which there is one at a
+// time, so that what is older never replaces what is newer.
 func (c *Collector) save(now time.Time) {
 	if c.state == nil || !c.hasLooked { // or what was saved of others would go
 		return
@@ -273,7 +278,7 @@ func (c *Collector) save(now time.Time) {
 			seen[savedID(s.owner, s.id)] = nil
 		}
 		if s.isTyped() && s.last != nil {
-			seen[savedID(s.owner, s.id)] = s.last.snapshot.Lasting()
+			seen[savedID(s.owner, s.id)] = s.last.snapshot
 		}
 	}
 	others := make(map[string]lastSeen)
@@ -287,9 +292,14 @@ func (c *Collector) save(now time.Time) {
 			seen[id], others[id] = last.snapshot, last
 		}
 	}
-	c.saveErr = c.state.store(seen, c.places.saved())
-	c.stateErr = c.saveErr
 	c.saved, c.savedAt = others, now
+	places := *c.places // what is saved of them doesn't change any more
+	c.isTidying = true
+	c.mu.Unlock()
+	err := c.state.store(seen, places.saved())
+	c.mu.Lock()
+	c.isTidying = false
+	c.saveErr, c.stateErr = err, err
 }
 
 // placesID stands for the id of a recorder in a saved state where that has the places of

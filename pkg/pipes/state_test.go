@@ -377,6 +377,47 @@ func TestWhatIsNotAllSavedIsATrouble(t *testing.T) {
 	}
 }
 
+// Whoever asks while the state is being written is answered, and what they were told is
+// saved when the Collector is closed.
+func TestNobodyWaitsForTheStateToBeSaved(t *testing.T) {
+	noLeaks(t)
+	dir := t.TempDir()
+	stats := &tally{n: 3}
+	publish(t, PublisherOptions{Dir: dir}, stats)
+	c := newSaver(t, dir, t.TempDir())
+	mkfifo(t, c.state.path) // who reads that waits until somebody writes
+	checkCount(t, collect(t, c), 3)
+	eventually(t, "it saves", func() bool {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return !c.savedAt.IsZero()
+	})
+	write := func() { must(os.OpenFile(c.state.path, os.O_WRONLY, 0)).Close() }
+	stats.add(4)
+	within(t, "the collection", func() { checkCount(t, collect(t, c), 7) }, write)
+	closed := make(chan error)
+	go func() { closed <- c.Close() }()
+	select {
+	case err := <-closed:
+		t.Errorf("Close returned %v while it saves", err)
+	case <-time.After(shortDeadline):
+	}
+	write()
+	within(t, "Close", func() { noErr(t, <-closed) }, func() {})
+	for range 2 {
+		saved, err := c.state.load()
+		if len(saved) != 1 {
+			t.Errorf("%d are saved: %v", len(saved), err)
+		}
+		for _, last := range saved {
+			if got := text(last.snapshot); got != text(tallied(7).Lasting()) {
+				t.Errorf("saved is %q", got)
+			}
+		}
+		noErr(t, c.Close()) // once more
+	}
+}
+
 // Who is killed while it saves leaves a temporary file.
 func TestSavingRemovesWhatTheKilledHaveLeft(t *testing.T) {
 	noLeaks(t)

@@ -178,7 +178,9 @@ func TestSourceThatWasAwayForAMomentIsItsOwnersStill(t *testing.T) {
 			t.Fatalf("the source is %+v", s)
 		}
 	}
+	c.mu.Lock()
 	c.save(time.Now())
+	c.mu.Unlock()
 	if saved := must(c.state.load()); saved[savedID(os.Geteuid(), l.typed["web"][0])].snapshot == nil {
 		t.Errorf("what is saved is %v", saved)
 	}

@@ -43,7 +43,9 @@ func TestStateThatCannotBeLoadedJustNowIsLoadedLater(t *testing.T) {
 	if !errors.Is(after.stateErr, syscall.EMFILE) {
 		t.Errorf("it is loaded: %v", after.stateErr)
 	}
+	after.mu.Lock()
 	after.save(after.savedAt)
+	after.mu.Unlock()
 	checkCount(t, tidied(t, after), 3)
 	noErr(t, after.Close())
 }
