@@ -42,8 +42,6 @@ func (t takers) have(name string) bool {
 // refusals are names that have no place, by the user who asked for one.
 type refusals map[int]map[string]bool
 
-// add keeps the name as it is: it is a part of the text of a snapshot, which is kept
-// anyway until the next collection makes refusals anew.
 func (r refusals) add(uid int, name string) {
 	if r[uid] == nil {
 		r[uid] = make(map[string]bool)
@@ -249,7 +247,7 @@ func (a *assignment) of(uid int) *charged {
 }
 
 func (a *assignment) take(s *Source, name string) {
-	a.taken[strings.Clone(name)] = s.UID // the name is a part of a whole snapshot's text
+	a.taken[name] = s.UID
 	user := a.of(s.UID)
 	user.places++
 	user.by[s]++

@@ -93,16 +93,17 @@ func TestPlainNameHasNothingOfTheOneBefore(t *testing.T) {
 	needsRoot(t, "it gives a file to another user")
 	noLeaks(t)
 	dir := t.TempDir()
-	p := publishPlain(t, dir, ownStem(), says("n: 3\n"))
+	p := newPlain(t, dir, ownStem(), says("n: 3\n"))
+	go p.run()
 	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline})
 	checkLive(t, collect(t, c), ownStem(), "n: 3\n")
-	aside := filepath.Join(t.TempDir(), "aside")
-	noErr(t, os.Rename(p.path, aside))
+	p.stop()
 	give(t, mkfifo(t, p.path), stranger)
 	for range 2 {
 		checkState(t, collect(t, c), ownStem(), Unresponsive)
 	}
-	noErr(t, os.Rename(aside, p.path))
+	noErr(t, os.Remove(p.path))
+	publishPlain(t, dir, ownStem(), says("n: 3\n"))
 	checkLive(t, collect(t, c), ownStem(), "n: 3\n")
 }
 
