@@ -122,6 +122,27 @@ func TestOnlyTheRetainedFilesThatAreWantedAreRead(t *testing.T) {
 	}
 }
 
+// A path that is gone, and stays so, is worth one more look, whoever puts something there
+// after that.
+func TestPathThatIsGoneIsLookedForOnceMore(t *testing.T) {
+	needsRoot(t, "it gives files to another user")
+	dir := openTestDir(t, memoryDir(t))
+	gone := Source{Name: "web", ID: someID, Kind: TypedSource, UID: nobody, Path: filepath.Join(dir.path, typedName("web", someID))}
+	c := newCollector(t, CollectorOptions{Dir: dir.path})
+	st := &settling{Collector: c, dir: dir, inTime: true, looks: make(map[string]int), late: make(map[int]int)}
+	look := func(isClear bool) {
+		t.Helper()
+		st.before, st.after = must(dir.list()), must(dir.list())
+		counting, got, err := st.judge([]Source{gone}, false)
+		if len(counting) > 0 || got != isClear || err != nil {
+			t.Errorf("judge: %v, %v, %v", counting, got, err)
+		}
+	}
+	look(false)
+	give(t, mkfifo(t, gone.Path), stranger)
+	look(true)
+}
+
 // A retained file may have as many notes as it likes. Once it is read they cost nothing.
 func TestNotesOfAFileThatStaysTheSame(t *testing.T) {
 	dir := memoryDir(t)

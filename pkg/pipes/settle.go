@@ -98,11 +98,10 @@ type settling struct {
 func (st *settling) judge(sources []Source, failed bool) (counting []Source, isClear bool, err error) {
 	isClear = true
 	for _, s := range sources {
-		stands := st.after.hasTyped(s.Name, s.ID)
 		switch {
 		case st.isNoted(s):
 			continue
-		case stands && st.dir.mayStand(s):
+		case st.after.hasTyped(s.Name, s.ID) && st.dir.mayStand(s):
 			counting = append(counting, s)
 			continue
 		}
@@ -117,8 +116,8 @@ func (st *settling) judge(sources []Source, failed bool) (counting []Source, isC
 		case !isGone && (st.inTime || st.late[s.UID] < maxLate):
 			isClear = false
 			st.looks[s.Path]++
-			if stands {
-				st.looks[s.Path] = maxLooks // it is another's, whatever becomes of that
+			if !st.dir.mayStand(s) {
+				st.looks[s.Path] = maxLooks // else its final has come since the listing
 			}
 		case failed && !st.isRetained(s), // it is one of the departed by the next collection
 			!isGone && st.before.hasTyped(s.Name, s.ID):
