@@ -58,9 +58,7 @@ type Snapshot struct {
 // Lookup returns the value of the stat of that name, which isn't a
 // distribution.
 func (s *Snapshot) Lookup(name string) (Value, bool) {
-	i, ok := slices.BinarySearchFunc(s.Stats, name, func(st Stat, name string) int {
-		return strings.Compare(st.Name, name)
-	})
+	i, ok := s.search(name)
 	if !ok || s.Stats[i].Kind == Distribution {
 		return Value{}, false
 	}
@@ -69,8 +67,13 @@ func (s *Snapshot) Lookup(name string) (Value, bool) {
 
 // Has tells whether there is a stat of that name.
 func (s *Snapshot) Has(name string) bool {
-	_, ok := slices.BinarySearchFunc(s.Stats, name, func(st Stat, name string) int { return strings.Compare(st.Name, name) })
+	_, ok := s.search(name)
 	return ok
+}
+
+// search returns the index of the first stat of that name, or where it would be.
+func (s *Snapshot) search(name string) (int, bool) {
+	return slices.BinarySearchFunc(s.Stats, name, func(st Stat, name string) int { return strings.Compare(st.Name, name) })
 }
 
 // isSound tells whether the stat can be added to others of its name. A counter is
