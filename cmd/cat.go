@@ -115,12 +115,7 @@ func (a *app) assert(result *gather.Result, expectations []*assert.Expectation) 
 			}
 		}
 	}
-	for _, text := range result.Limits {
-		a.streams.Warn("%s", text)
-	}
-	for _, err := range result.Errors {
-		a.streams.Warn("%v", err)
-	}
+	a.reportMissing(result)
 	switch {
 	case failed:
 		return exitCode(exitFailed)
@@ -152,16 +147,21 @@ func (a *app) report(result *gather.Result) error {
 	}
 	// That values without a kind are added is nothing to say each time; list does.
 	a.reportConflicts(slices.DeleteFunc(result.Total.Conflicts, format.Conflict.IsUntyped))
+	a.reportMissing(result)
+	if len(result.Errors) > 0 {
+		return errPartial
+	}
+	return nil
+}
+
+// reportMissing says what is not in a result.
+func (a *app) reportMissing(result *gather.Result) {
 	for _, text := range result.Limits {
 		a.streams.Warn("%s", text)
 	}
 	for _, err := range result.Errors {
 		a.streams.Warn("%v", err)
 	}
-	if len(result.Errors) > 0 {
-		return errPartial
-	}
-	return nil
 }
 
 // reportConflicts says which stats aren't the same everywhere.

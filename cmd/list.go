@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -73,12 +74,8 @@ func (a *app) list(ctx context.Context, opts listOptions) error {
 	if text := report.LeftOutText(); text != "" {
 		a.streams.Warn("%s", text)
 	}
-	unread := false
-	for _, hit := range report.Limits {
-		unread = unread || hit.Unread()
-		if text := hit.Text(); text != "" {
-			a.streams.Warn("%s", text)
-		}
+	for _, text := range report.LimitTexts() {
+		a.streams.Warn("%s", text)
 	}
 	a.reportConflicts(total.Conflicts)
 	if warning := host.OwnerWarning(a.config.PipeDir); warning != "" {
@@ -92,7 +89,7 @@ func (a *app) list(ctx context.Context, opts listOptions) error {
 			a.streams.Hint(advice)
 		}
 	}
-	if unread {
+	if slices.ContainsFunc(report.Limits, host.LimitHit.Unread) {
 		return errPartial
 	}
 	for _, s := range collection.Silent() {

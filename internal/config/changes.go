@@ -2,6 +2,8 @@ package config
 
 import (
 	"reflect"
+
+	"github.com/statvent/statvent/pkg/pipes"
 )
 
 // values returns the value of each key as it is compared.
@@ -30,7 +32,7 @@ func (c *Config) values() map[string]any {
 		n := *k.of(&c.Limits)
 		values[k.name] = n
 		if k.bytes {
-			values[k.name] = bytesText(n)
+			values[k.name] = pipes.BytesText(n)
 		}
 	}
 	return values

@@ -30,7 +30,7 @@ var limitKeys = []limitKey{
 // text returns the limit as somebody would write it.
 func (k limitKey) text(n int) string {
 	if k.bytes {
-		return bytesText(n)
+		return pipes.BytesText(n)
 	}
 	return number(n)
 }
@@ -54,9 +54,6 @@ var units = []struct {
 	name  string
 	bytes int
 }{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
-
-// bytesText returns a number of bytes as somebody would write it.
-func bytesText(n int) string { return pipes.LimitSourceBytes.Text(n) }
 
 // parseBytes reads a number of bytes, with or without a unit.
 func parseBytes(text string) (int, error) {

@@ -137,11 +137,7 @@ func (h *Host) read(ctx context.Context, eachSource bool) (*said, error) {
 		}
 		s.add(source, about)
 	}
-	for _, hit := range report.Limits {
-		if text := hit.Text(); text != "" {
-			s.limits = append(s.limits, text)
-		}
-	}
+	s.limits = report.LimitTexts()
 	return s, nil
 }
 

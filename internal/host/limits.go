@@ -43,7 +43,7 @@ func (h LimitHit) Text() string {
 	}
 	switch h.limit() {
 	case pipes.LimitSources:
-		if h.Max == threeQuarters(openFiles()) {
+		if h.Max == pipes.MaxOpenSources() {
 			most += ", three quarters of the files that may be open (ulimit -n)"
 		}
 		return fmt.Sprintf("%s of %s %s not read: %s; %s",
@@ -61,7 +61,15 @@ func (h LimitHit) Text() string {
 
 // share says how many of the places are a user's whom nobody has to share them with.
 func (h LimitHit) share() string {
-	return fmt.Sprintf("one user has %d of them at the most", threeQuarters(h.Max))
+	return fmt.Sprintf("one user has %d of them at the most", pipes.Share(h.Max))
 }
 
-func threeQuarters(n int) int { return n - n/4 }
+// LimitTexts says which limits were hit, a line each.
+func (r *Report) LimitTexts() (texts []string) {
+	for _, hit := range r.Limits {
+		if text := hit.Text(); text != "" {
+			texts = append(texts, text)
+		}
+	}
+	return texts
+}

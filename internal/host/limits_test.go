@@ -32,13 +32,9 @@ func TestLimitsInWords(t *testing.T) {
 
 // The number of files that may be open is a limit that nobody has set.
 func TestLimitByOpenFiles(t *testing.T) {
-	files := openFiles()
-	if files == 0 {
-		t.Skip("how many files may be open isn't known here")
-	}
-	most := threeQuarters(files)
+	most := pipes.MaxOpenSources()
 	hit := LimitHit{Key: "max_sources", Max: most, User: "app", LeftOut: 3}
-	want := fmt.Sprintf("3 more sources of app are not read: max_sources is %d, three quarters of the files that may be open (ulimit -n); one user has %d of them at the most", most, threeQuarters(most))
+	want := fmt.Sprintf("3 more sources of app are not read: max_sources is %d, three quarters of the files that may be open (ulimit -n); one user has %d of them at the most", most, pipes.Share(most))
 	if got := hit.Text(); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -73,10 +73,8 @@ func NewCollector(opts CollectorOptions) *Collector {
 	return c
 }
 
-// maxSources is how many sources are read: one that hangs takes a descriptor.
-func (o CollectorOptions) maxSources() int {
-	return min(o.Limits.MaxSources, share(maxDescriptors()))
-}
+// maxSources is how many sources are read.
+func (o CollectorOptions) maxSources() int { return min(o.Limits.MaxSources, MaxOpenSources()) }
 
 func (o CollectorOptions) withDefaults() CollectorOptions {
 	o.Dir = Dir(o.Dir)

@@ -670,8 +670,8 @@ func TestFloodOfPipesOfAnotherUser(t *testing.T) {
 	for range 2 {
 		collection := collect(t, c)
 		checkGood(collection)
-		left := LimitHit{LimitSources, other, 200, scaled(20_000) - share(200)}
-		left.LeftOut += share(200) - ofUser(collection, other)
+		left := LimitHit{LimitSources, other, 200, scaled(20_000) - Share(200)}
+		left.LeftOut += Share(200) - ofUser(collection, other)
 		if !slices.Equal(collection.Hits, []LimitHit{left}) {
 			t.Errorf("hit are %v, want %v", collection.Hits, left)
 		}

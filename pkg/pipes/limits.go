@@ -93,14 +93,20 @@ func AllLimits() []Limit {
 	return []Limit{LimitSourceBytes, LimitSourceStats, LimitSources, LimitHostStats, LimitRetainedBytes, LimitRetainedStats}
 }
 
-// Text returns what the limit is as a configuration has it: bytes have the largest unit
-// of which they are a whole number, 64MiB.
+// Text returns what the limit is as a configuration has it.
 func (l Limit) Text(n int) string {
 	if l == LimitSourceBytes || l == LimitRetainedBytes {
-		for i, unit := range []string{"GiB", "MiB", "KiB"} {
-			if bytes := 1 << (30 - 10*i); n > 0 && n%bytes == 0 {
-				return strconv.Itoa(n/bytes) + unit
-			}
+		return BytesText(n)
+	}
+	return strconv.Itoa(n)
+}
+
+// BytesText returns a number of bytes in the largest unit of which it is a whole number,
+// such as 64MiB.
+func BytesText(n int) string {
+	for i, unit := range []string{"GiB", "MiB", "KiB"} {
+		if bytes := 1 << (30 - 10*i); n > 0 && n%bytes == 0 {
+			return strconv.Itoa(n/bytes) + unit
 		}
 	}
 	return strconv.Itoa(n)
@@ -154,9 +160,13 @@ func (h hits) list() []LimitHit {
 	return list
 }
 
-// share is how many of so many places one may have who comes first: three quarters,
+// MaxOpenSources is how many sources a Collector of this process reads whatever the
+// Limits are: one that hangs takes a descriptor.
+func MaxOpenSources() int { return Share(maxDescriptors()) }
+
+// Share is how many of so many places one may have who comes first: three quarters,
 // so that whoever comes next finds some.
-func share(places int) int { return max(places, 0) - max(places, 0)/4 }
+func Share(places int) int { return max(places, 0) - max(places, 0)/4 }
 
 // failedBy returns the limit that made a source fail.
 func failedBy(err error) (*LimitError, bool) {

@@ -270,7 +270,7 @@ func (a *assignment) request(s *Source, name string, hit hits) {
 func (a *assignment) mayTake(s *Source) bool {
 	user := a.of(s.UID)
 	others := len(a.taken) - user.places
-	ofUser := share(a.max - others)
-	ofSource := share(ofUser - (user.places - user.by[s]))
+	ofUser := Share(a.max - others)
+	ofSource := Share(ofUser - (user.places - user.by[s]))
 	return user.places < ofUser && user.by[s] < ofSource
 }

@@ -22,7 +22,7 @@ func (c *Collector) newRoom(l *listing) *room {
 	for _, ids := range l.typed {
 		n += len(ids)
 	}
-	if n <= share(c.maxSources) {
+	if n <= Share(c.maxSources) {
 		return nil
 	}
 	r := &room{max: c.maxSources, of: make(map[int]int), hit: c.hits}
@@ -70,7 +70,7 @@ func (r *room) admit(uid int) bool {
 	if r == nil {
 		return true
 	}
-	if mine := r.of[uid]; mine >= share(r.max-(r.all-mine)) {
+	if mine := r.of[uid]; mine >= Share(r.max-(r.all-mine)) {
 		r.hit.add(LimitSources, r.max, uid)
 		return false
 	}

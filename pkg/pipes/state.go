@@ -87,7 +87,7 @@ func (f *stateFile) load() (map[string]lastSeen, error) {
 
 // room says how much the file may have.
 func (f *stateFile) room() string {
-	return fmt.Sprintf("%d stats and %s", f.limits.MaxStats, LimitSourceBytes.Text(f.limits.MaxBytes))
+	return fmt.Sprintf("%d stats and %s", f.limits.MaxStats, BytesText(f.limits.MaxBytes))
 }
 
 // store replaces what was saved. Seen has the savedIDs of all recorders that are
