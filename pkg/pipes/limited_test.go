@@ -238,6 +238,15 @@ func TestNamesAreRefusedToOneUser(t *testing.T) {
 	is("2", "1", "", web, said(1, "flood", squatted...))
 }
 
+// randomly returns random numbers, and how a test fails that has drawn them.
+func randomly(t *testing.T) (r *rand.Rand, fail func(format string, args ...any)) {
+	seed := rand.Uint64()
+	return rand.New(rand.NewPCG(seed, 1)), func(format string, args ...any) {
+		t.Helper()
+		t.Fatalf("seed %d: "+format, append([]any{seed}, args...)...)
+	}
+}
+
 // What each user has of a name, a value or none, stays so for as long as the user has the
 // name, while users come and go, places come free, and collectors take over. Those who
 // have few names have all of them, whatever others name.
@@ -249,12 +258,7 @@ func TestNamesKeepWhatTheyGot(t *testing.T) {
 		name string
 	}
 	for range scaled(100) {
-		seed := rand.Uint64()
-		r := rand.New(rand.NewPCG(seed, 1))
-		fail := func(format string, args ...any) {
-			t.Helper()
-			t.Fatalf("seed %d: "+format, append([]any{seed}, args...)...)
-		}
+		r, fail := randomly(t)
 		p := newPlaces(400 + r.IntN(100))
 		var processes []Source
 		isOwn := map[name]bool{}
@@ -335,12 +339,7 @@ func TestNamesKeepWhatTheyGot(t *testing.T) {
 // them ever falls, while programs come, count, end, and are folded.
 func TestOverflowNeverFalls(t *testing.T) {
 	for range scaled(200) {
-		seed := rand.Uint64()
-		r := rand.New(rand.NewPCG(seed, 1))
-		fail := func(format string, args ...any) {
-			t.Helper()
-			t.Fatalf("seed %d: "+format, append([]any{seed}, args...)...)
-		}
+		r, fail := randomly(t)
 		p := newPlaces(1 + r.IntN(60))
 		truth := 0
 		retained := map[int]*format.Snapshot{}
