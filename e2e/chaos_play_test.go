@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -29,12 +28,8 @@ func (c *chaos) randomOf(slot, life int) *rand.Rand {
 
 // spawn starts a process, with that pid if it isn't 0 and can be had.
 func (c *chaos) spawn(cmd *exec.Cmd, pid int) (*process, error) {
-	p := &process{Cmd: cmd, stderr: new(bytes.Buffer), exited: make(chan struct{})}
-	if cmd.Stderr == nil {
-		cmd.Stderr = p.stderr
-	}
-	var err error
-	if p.stdin, err = cmd.StdinPipe(); err != nil {
+	p, err := newProcess(cmd)
+	if err != nil {
 		return nil, err
 	}
 	if err := c.fork(cmd, pid); err != nil {

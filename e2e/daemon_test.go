@@ -76,8 +76,25 @@ type daemon struct {
 	*service
 	manager *manager
 	file    string
-	log     string // path
-	seen    int    // of the log
+	log     logged
+}
+
+// A logged is the log of a serve, of which some was seen.
+type logged struct {
+	path string
+	seen int
+}
+
+// news returns what was logged since the last time.
+func (l *logged) news(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(l.path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	news := string(text[l.seen:])
+	l.seen = len(text)
+	return news
 }
 
 // startDaemon starts a serve with that configuration and waits until it says that it
@@ -92,7 +109,7 @@ func startDaemon(t *testing.T, dir, config string, env ...string) *daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd.Stderr, d.log = stderr, stderr.Name()
+	cmd.Stderr, d.log.path = stderr, stderr.Name()
 	d.service = &service{process: start(t, cmd)}
 	ready := d.manager.is(`READY=1\nSTATUS=serving http://127\.0\.0\.1:[0-9]+/`)
 	_, address, _ := strings.Cut(strings.TrimSuffix(ready, "/"), "http://")
@@ -117,13 +134,7 @@ func (d *daemon) reloads(t *testing.T) string {
 	t.Helper()
 	d.manager.is(`RELOADING=1\nMONOTONIC_USEC=[0-9]+`)
 	d.manager.is(`READY=1\nSTATUS=serving .*`)
-	text, err := os.ReadFile(d.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	news := string(text[d.seen:])
-	d.seen = len(text)
-	return news
+	return d.log.news(t)
 }
 
 // The manager is told what goes on, in this order, and the watchdog is fed meanwhile.
@@ -200,8 +211,8 @@ func TestConfigurationIsReloaded(t *testing.T) {
 	is("4.0")
 	d.write(t, "")
 	waitUntil(t, "it is said that the file is empty", func() bool {
-		text, err := os.ReadFile(d.log)
-		return err == nil && strings.Contains(string(text[d.seen:]), d.file+": it is empty")
+		text, err := os.ReadFile(d.log.path)
+		return err == nil && strings.Contains(string(text[d.log.seen:]), d.file+": it is empty")
 	})
 	is("4.0")
 	d.write(t, "log_level: error\n")

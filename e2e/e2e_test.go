@@ -162,14 +162,20 @@ type process struct {
 	exited chan struct{} // closed when it has ended and ProcessState is set
 }
 
-func start(t *testing.T, cmd *exec.Cmd) *process {
-	t.Helper()
-	p := &process{Cmd: cmd, stderr: new(bytes.Buffer), exited: make(chan struct{})}
+// newProcess returns the process that the command is about to be.
+func newProcess(cmd *exec.Cmd) (p *process, err error) {
+	p = &process{Cmd: cmd, stderr: new(bytes.Buffer), exited: make(chan struct{})}
 	if cmd.Stderr == nil {
 		cmd.Stderr = p.stderr
 	}
-	var err error
-	if p.stdin, err = cmd.StdinPipe(); err != nil {
+	p.stdin, err = cmd.StdinPipe()
+	return p, err
+}
+
+func start(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
+	p, err := newProcess(cmd)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Start(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -291,17 +292,7 @@ func (h *herd) awaitTidiness(t *testing.T, serve *service) {
 // files nor their locks.
 func (h *herd) leftovers(t *testing.T) []string {
 	t.Helper()
-	entries, err := os.ReadDir(h.dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var names []string
-	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), ".retained-") {
-			names = append(names, entry.Name())
-		}
-	}
-	return names
+	return slices.DeleteFunc(listNames(t, h.dir), func(name string) bool { return strings.HasPrefix(name, ".retained-") })
 }
 
 // age makes an hour old what was left by somebody who was killed while he wrote, so that

@@ -121,7 +121,7 @@ func TestServeWhileItIsInterrupted(t *testing.T) {
 	_, failed := interrupted.into(t, s.serve.Process.Pid)
 	s.act(t, interrupted)
 	s.finish(t)
-	if code, news := awaitExit(t, s.serve.process), s.news(t); code != 0 || hasStack(news) {
+	if code, news := awaitExit(t, s.serve.process), s.log.news(t); code != 0 || hasStack(news) {
 		t.Errorf("serve ends with exit code %d and says %s", code, news)
 	}
 	for call := range strings.SplitSeq(interrupted.calls, ",") {
@@ -137,7 +137,7 @@ func TestServeWhoseLogCanNotBeWritten(t *testing.T) {
 	t.Parallel()
 	for _, errno := range []string{"EIO", "ENOSPC", "EPIPE"} {
 		s := newStage(t)
-		noLog := strain{injection: injection{calls: "write", error: errno, path: s.log}}
+		noLog := strain{injection: injection{calls: "write", error: errno, path: s.log.path}}
 		end, failed := noLog.into(t, s.serve.Process.Pid)
 		s.act(t, noLog)
 		end()
@@ -163,7 +163,7 @@ func TestServeThatCanNotSaveItsState(t *testing.T) {
 		{calls: anyMkdir, error: "ENOSPC"},
 	} {
 		s := newStage(t)
-		s.news(t)
+		s.log.news(t)
 		if i.calls == anyMkdir {
 			waitUntil(t, "it is saved for the first time", func() bool { return exists(s.state()) })
 			if err := os.RemoveAll(s.state()); err != nil {
@@ -172,7 +172,7 @@ func TestServeThatCanNotSaveItsState(t *testing.T) {
 		}
 		_, failed := i.into(t, s.serve.Process.Pid)
 		_ = s.serve.Process.Signal(syscall.SIGTERM)
-		code, news := awaitExit(t, s.serve.process), s.news(t)
+		code, news := awaitExit(t, s.serve.process), s.log.news(t)
 		lines := strings.Split(strings.TrimSpace(news), "\n")
 		last := lines[len(lines)-1]
 		isSaid := strings.HasPrefix(last, "statvent: what was seen last can't be saved, so counters may fall at the next start: ") && strings.HasSuffix(last, errorTexts[i.error])
@@ -292,8 +292,7 @@ type stage struct {
 	t          *testing.T
 	emitter    emitter
 	serve      *service
-	log        string // path
-	read       int    // of the log
+	log        logged
 	client     *http.Client
 	performers []*performer
 	emitted    int64
@@ -351,7 +350,7 @@ func newStage(t *testing.T) *stage {
 func (s *stage) startServe(t *testing.T) *service {
 	t.Helper()
 	serve := startServe(s.t, s.emitter.dir, "--state-dir", s.state(), "--deadline", stageDeadline.String())
-	s.log, s.read = serve.Stderr.(*os.File).Name(), 0
+	s.log = logged{path: serve.Stderr.(*os.File).Name()}
 	return serve
 }
 
@@ -382,7 +381,7 @@ func (s *stage) emit(t *testing.T) {
 // play is one act: a strain, and what becomes of it.
 func (s *stage) play(t *testing.T, strain strain) {
 	s.heard.Reset()
-	s.news(t)
+	s.log.news(t)
 	s.answers = 0
 	end, failedCalls := strain.into(t, s.serve.Process.Pid)
 	s.act(t, strain)
@@ -396,7 +395,7 @@ func (s *stage) play(t *testing.T, strain strain) {
 		t.Errorf("%d answers are hardly any", answers)
 	}
 	s.settle(t)
-	s.heard.WriteString(s.news(t))
+	s.heard.WriteString(s.log.news(t))
 	heard, said := s.heard.String(), errorTexts[strain.error]
 	if hasStack(heard) {
 		t.Errorf("serve says %s", heard)
@@ -463,7 +462,7 @@ func (s *stage) ask(t *testing.T, strain strain) {
 		}
 		switch {
 		case isClosed(s.serve.exited):
-			t.Fatalf("serve has ended: %v: %s", s.serve.ProcessState, s.news(t))
+			t.Fatalf("serve has ended: %v: %s", s.serve.ProcessState, s.log.news(t))
 		case err != nil && !strain.cuts:
 			t.Errorf("no answer: %v", err)
 		case err != nil:
@@ -623,18 +622,6 @@ func (s *stage) litter(t *testing.T) string {
 		}
 	}
 	return ""
-}
-
-// news returns what was logged since the last time.
-func (s *stage) news(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile(s.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	news := string(text[s.read:])
-	s.read = len(text)
-	return news
 }
 
 // finish ends all.

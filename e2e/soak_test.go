@@ -106,11 +106,7 @@ func threadsOf(t *testing.T, pid int) int {
 // entriesOf returns how many entries a directory has.
 func entriesOf(t *testing.T, dir string) int {
 	t.Helper()
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
+	return len(listNames(t, dir))
 }
 
 // Workers turn over every few seconds while serve is scraped, for as long as -soak-for
