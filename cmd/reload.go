@@ -78,8 +78,8 @@ func logging(level *slog.LevelVar) part {
 }
 
 // reload puts the configuration in force as it is now, or says why not. It returns
-// the file that it comes from.
-func (s *serving) reload() (file string) {
+// the file that it comes from, and what that says.
+func (s *serving) reload() (file, text string) {
 	s.tell(daemon.Reloading())
 	defer func() { s.tell(daemon.Ready(s.status)) }()
 	next, err := s.load()
@@ -96,7 +96,7 @@ func (s *serving) reload() (file string) {
 	}
 	if err != nil {
 		s.keep(err)
-		return ""
+		return "", ""
 	}
 	for _, f := range apply {
 		f()
@@ -110,7 +110,7 @@ func (s *serving) reload() (file string) {
 	if len(waiting) > 0 {
 		s.log.Warn("a change of these takes a restart", "keys", waiting)
 	}
-	return next.File
+	return next.File, next.FileText
 }
 
 // keep says why another configuration is not in force.
@@ -131,7 +131,7 @@ func (s *serving) manage(ctx context.Context, hangups <-chan os.Signal, health f
 			s.log.Warn("changes of the configuration are not seen, only SIGHUP loads it again", "error", err)
 		},
 	}
-	reloader.Watch(s.current.File)
+	reloader.Watch(s.current.File, s.current.FileText)
 	s.tell(daemon.Ready(s.status))
 	running.Go(func() { reloader.Run(ctx) })
 	alive, done := context.WithCancel(context.WithoutCancel(ctx)) // while requests in flight are answered as well

@@ -56,8 +56,9 @@ type Config struct {
 	// find says what has decided about a key.
 	find func(key string) (source Source, from string)
 
-	// File is the configuration file that was read; empty if there is none.
-	File string
+	// File is the configuration file that was read, and FileText what it said; both are
+	// empty if there is none.
+	File, FileText string
 }
 
 // A FlagError says what is wrong with an option. What else is wrong with a configuration
@@ -177,7 +178,11 @@ func Load(flags *pflag.FlagSet, file string) (*Config, error) {
 			_ = v.BindPFlag(k.name, flag) // fails for a nil flag only
 		}
 	}
-	file, settings, err := readFile(file)
+	file, text, err := readFile(file)
+	if err != nil {
+		return nil, err
+	}
+	settings, err := parseSettings(text, file)
 	if err != nil {
 		return nil, err
 	}
@@ -190,7 +195,7 @@ func Load(flags *pflag.FlagSet, file string) (*Config, error) {
 		return nil, err
 	}
 	c.find = find
-	c.File = file
+	c.File, c.FileText = file, string(text)
 	return c, nil
 }
 
@@ -204,7 +209,7 @@ func defaultFiles() []string {
 }
 
 // readFile returns which file is in force, if any, and what is in it.
-func readFile(file string) (string, map[string]any, error) {
+func readFile(file string) (string, []byte, error) {
 	candidates := []string{file}
 	if file == "" {
 		candidates = defaultFiles()
@@ -217,37 +222,33 @@ func readFile(file string) (string, map[string]any, error) {
 		if err != nil {
 			return "", nil, fmt.Errorf("the configuration file can't be read: %w", err)
 		}
-		settings, err := parseSettings(text)
-		if err != nil {
-			return "", nil, fmt.Errorf("the configuration file %s is malformed: %w", candidate, err)
-		}
-		if err := checkSettings(settings, candidate); err != nil {
-			return "", nil, err
-		}
-		return candidate, settings, nil
+		return candidate, text, nil
 	}
 	return "", nil, nil
 }
 
-// parseSettings reads a file. A mode is its text: 0660 is a number to YAML, and so
-// is 660, which is another one.
-func parseSettings(text []byte) (map[string]any, error) {
+// parseSettings reads what is in the file. A mode is its text: 0660 is a number to
+// YAML, and so is 660, which is another one.
+func parseSettings(text []byte, file string) (map[string]any, error) {
+	malformed := func(err error) error {
+		return fmt.Errorf("the configuration file %s is malformed: %w", file, yamltext.Error(err))
+	}
 	var nodes map[string]yaml.Node
 	if err := yaml.Unmarshal(text, &nodes); err != nil {
-		return nil, yamltext.Error(err)
+		return nil, malformed(err)
 	}
 	settings := make(map[string]any, len(nodes))
 	for key, node := range nodes {
 		var value any
 		if err := node.Decode(&value); err != nil {
-			return nil, yamltext.Error(err)
+			return nil, malformed(err)
 		}
 		if strings.EqualFold(key, SocketMode) && node.Kind == yaml.ScalarNode {
 			value = node.Value
 		}
 		settings[key] = value
 	}
-	return settings, nil
+	return settings, checkSettings(settings, file)
 }
 
 // checkSettings says what of a file is not a key, or not a value that a key can

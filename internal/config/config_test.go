@@ -235,7 +235,7 @@ func TestShippedFileIsTheDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	shipped.File, shipped.find, defaults.find = "", nil, nil
+	shipped.File, shipped.FileText, shipped.find, defaults.find = "", "", nil, nil
 	if !reflect.DeepEqual(shipped, defaults) {
 		t.Errorf("it says %+v, the defaults are %+v", *shipped, *defaults)
 	}

@@ -25,9 +25,10 @@ const burstPause = 100 * time.Millisecond
 type Reloader struct {
 	Signals <-chan os.Signal
 
-	// Load loads the configuration, and returns which file is in force then; empty if
-	// there is none, or no other than before. It is called once at a time.
-	Load func() (file string)
+	// Load loads the configuration, and returns which file is in force then and what it
+	// said; no file if there is none, or if what was in force stays so. It is called
+	// once at a time.
+	Load func() (file, text string)
 
 	// Gone is called instead where the file has been deleted or is empty, unless there
 	// was a signal: what it said, such as who may read, stays in force. Whoever means
@@ -43,12 +44,11 @@ type Reloader struct {
 	watcher *fsnotify.Watcher
 }
 
-// Watch names the file and remembers what is in it, which must be what is in force.
-// Without it only signals count.
-func (r *Reloader) Watch(file string) {
+// Watch names the file that is in force, and what it said when it was loaded: what it
+// says by now may be another change. Without it only signals count.
+func (r *Reloader) Watch(file, text string) {
 	if file != "" {
-		r.file = file
-		r.text, _ = textOf(file)
+		r.file, r.text = file, text
 	}
 }
 
@@ -96,10 +96,8 @@ func (r *Reloader) Run(ctx context.Context) {
 }
 
 func (r *Reloader) load() {
-	r.text, _ = textOf(r.file) // before it is loaded: what changes meanwhile is another change
-	if file := r.Load(); file != "" && file != r.file {
-		r.Watch(file)
-	}
+	r.text, _ = textOf(r.file) // what is refused is not loaded again until it has changed
+	r.Watch(r.Load())
 	r.follow()
 }
 
@@ -161,10 +159,7 @@ func textOf(file string) (string, error) {
 	if err == nil && len(bytes.TrimSpace(text)) == 0 {
 		err = &fs.PathError{Op: "read", Path: file, Err: errEmpty}
 	}
-	if err != nil {
-		return "", err
-	}
-	return string(text), nil
+	return string(text), err
 }
 
 var errEmpty = errors.New("it is empty")

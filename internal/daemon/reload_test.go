@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -31,15 +32,15 @@ func startReloader(t *testing.T, file string) *reloading {
 	r := &reloading{t, make(chan os.Signal), make(chan string, 100), make(chan error, 100)}
 	reloader := &Reloader{
 		Signals: r.signals,
-		Load: func() string {
-			text, _ := textOf(file)
+		Load: func() (string, string) {
+			file, text := textIn(file)
 			r.loaded <- text
-			return file
+			return file, text
 		},
 		Gone:  func(err error) { r.gone <- err },
 		Blind: func(err error) { t.Error(err) },
 	}
-	reloader.Watch(file)
+	reloader.Watch(textIn(file))
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -52,6 +53,12 @@ func startReloader(t *testing.T, file string) *reloading {
 		goleak.VerifyNone(t)
 	})
 	return r
+}
+
+// textIn returns a file and what it says, as it is loaded.
+func textIn(file string) (string, string) {
+	text, _ := textOf(file)
+	return file, text
 }
 
 // loads waits until the file was loaded with that text, and fails the test if it is
@@ -216,48 +223,50 @@ func TestFileThatComesLater(t *testing.T) {
 	r.loads("a")
 }
 
-// What has changed since the configuration was loaded, and before anybody watched.
-func TestChangeBeforeItRuns(t *testing.T) {
-	file := put(t, filepath.Join(t.TempDir(), "x.yaml"), "a")
-	loaded := make(chan struct{}, 10)
-	r := &Reloader{Load: func() string { loaded <- struct{}{}; return "" }, Gone: func(error) {}, Blind: func(err error) { t.Error(err) }}
-	r.Watch(file)
-	put(t, file, "b")
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); r.Run(ctx) }()
-	select {
-	case <-loaded:
-	case <-time.After(patience):
-		t.Error("it is not loaded")
+// What changes after the configuration was loaded and before anybody watches is a
+// change: of the file that is there at first, and of one that a signal finds.
+func TestChangeBeforeItIsWatched(t *testing.T) {
+	for _, found := range []bool{false, true} {
+		t.Run(fmt.Sprintf("found by a signal: %t", found), func(t *testing.T) {
+			file := put(t, filepath.Join(t.TempDir(), "x.yaml"), "a")
+			signals, loaded := make(chan os.Signal, 1), make(chan string, 10)
+			r := &Reloader{
+				Signals: signals,
+				Load: func() (string, string) {
+					file, text := textIn(file)
+					put(t, file, "b")
+					loaded <- text
+					return file, text
+				},
+				Gone:  func(error) {},
+				Blind: func(err error) { t.Error(err) },
+			}
+			if found {
+				signals <- syscall.SIGHUP
+			} else {
+				r.Watch(r.Load())
+			}
+			ctx, cancel := context.WithCancel(context.Background())
+			done := make(chan struct{})
+			go func() { defer close(done); r.Run(ctx) }()
+			for _, want := range []string{"a", "b"} {
+				select {
+				case got := <-loaded:
+					if got != want {
+						t.Errorf("loaded %q, not %q", got, want)
+					}
+				case <-time.After(patience):
+					t.Errorf("%q is not loaded", want)
+				}
+			}
+			cancel()
+			<-done
+			if r.watcher == nil {
+				t.Error("nothing was watched")
+			}
+			goleak.VerifyNone(t)
+		})
 	}
-	cancel()
-	<-done
-	goleak.VerifyNone(t)
-}
-
-// Without a file there is nothing to watch, until a signal finds one.
-func TestFileThatASignalFinds(t *testing.T) {
-	file := put(t, filepath.Join(t.TempDir(), "x.yaml"), "a")
-	signals, loaded := make(chan os.Signal), make(chan struct{}, 10)
-	r := &Reloader{Signals: signals, Load: func() string { loaded <- struct{}{}; return file }, Gone: func(error) {}, Blind: func(err error) { t.Error(err) }}
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan struct{})
-	go func() { defer close(done); r.Run(ctx) }()
-	signals <- syscall.SIGHUP
-	<-loaded
-	put(t, file, "b")
-	select {
-	case <-loaded:
-	case <-time.After(patience):
-		t.Error("it is not loaded")
-	}
-	cancel()
-	<-done
-	if r.watcher == nil {
-		t.Error("nothing was watched")
-	}
-	goleak.VerifyNone(t)
 }
 
 func TestLinksWithoutEnd(t *testing.T) {
