@@ -24,7 +24,7 @@ var (
 	liveKeys = []string{
 		config.Deadline, config.StaleAfter, config.Owner, config.Aggregate,
 		config.AllowedHosts, config.MaxConnections, config.WebConfig, config.LogLevel,
-		config.MaxSources, config.MaxHostStats, config.MaxSourceStats, config.MaxSourceBytes, config.MaxLineBytes,
+		config.MaxSources, config.MaxHostStats, config.MaxHostBytes, config.MaxSourceStats, config.MaxSourceBytes, config.MaxLineBytes,
 		config.MaxRetainedStats, config.MaxRetainedBytes,
 	}
 	foreignKeys = []string{config.Color, config.Interval}

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 func init() {
 	attacks["flood"] = flood
 	attacks["names"] = bomb
+	attacks["hoard"] = hoard
 }
 
 // floodSize is how many pipes an attacker makes: more than are read, of anybody.
@@ -123,6 +125,77 @@ func bomb(a *assault) error {
 			n++
 			fmt.Println("rounds", n)
 		}
+	}
+	return nil
+}
+
+// An attacker's pipes send as much as they may, all of them, and hold what they have sent
+// for as long as they live. The others' numbers are right, serve stays small, and it is
+// said that there is no room for all of that.
+func TestHostileHoard(t *testing.T) {
+	const hoards, limit = 200, 16 // of a MiB each
+	s := prepareSiege(t)
+	s.dir, s.config = pipeDirIn(t, s.base), fmt.Sprintf("max_host_bytes: %dMiB\n", limit)
+	s.begin()
+	before := rss(t, s.serve.Process.Pid)
+	forgetPeak(t, s.serve.Process.Pid)
+	a := s.attack("hoard", strconv.Itoa(hoards))
+	s.growsQuiet("what is kept of them")
+	a.goOn(t)
+	s.under(a, 10, 3*hoards)
+	s.isCapped("max_host_bytes")
+	grown := (peak(t, s.serve.Process.Pid) - before) >> 20
+	t.Logf("serve has grown by %d MiB at the most", grown)
+	if most := 12 * limit; grown > most {
+		t.Errorf("serve has grown by %d MiB, and %d is the most", grown, most)
+	}
+	s.ends()
+}
+
+func hoard(a *assault) error {
+	hoards, err := strconv.Atoi(a.args[0])
+	if err != nil {
+		return err
+	}
+	name := func(hoard int) string { return fmt.Sprintf(".hoard.%016x.typed", hoard) }
+	for i := range hoards {
+		if err := a.fifo(name(i)); err != nil {
+			return err
+		}
+	}
+	long := strings.Repeat("x", 1<<10)
+	send := func(hoard int) error {
+		w, err := unix.Open(a.path(name(hoard)), unix.O_WRONLY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			return nil // nobody reads
+		}
+		if err := errors.Join(a.fifo(name(hoard)), unix.SetNonblock(w, false)); err != nil { // set to block, it is no file that Go polls
+			return err
+		}
+		file := os.NewFile(uintptr(w), "")
+		defer file.Close()
+		var b strings.Builder
+		b.WriteString("statvent: 1\n")
+		const most = 1 << 10
+		for i := range most {
+			fmt.Fprintf(&b, "counter hoard.%d.%d.%s: 1\n", hoard, i, long)
+		}
+		fmt.Fprintf(&b, "end: %d\n", most)
+		_, _ = file.WriteString(b.String())
+		if a.told.Load() {
+			fmt.Println("rounds", a.rounds)
+			a.rounds++
+		}
+		return nil
+	}
+	a.ready()
+	for !a.ended.Load() {
+		for i := range hoards {
+			if err := send(i); err != nil {
+				return err
+			}
+		}
+		nap()
 	}
 	return nil
 }

@@ -37,6 +37,7 @@ type siege struct {
 	base     string // everybody can get at it
 	dir      string // the pipe directory
 	outside  string // what is none of statvent's business, in base
+	config   string // of serve
 	serve    *service
 	citizens []*citizen
 	quiet    time.Duration // of the slowest answer without an attack
@@ -116,7 +117,11 @@ const secretName = "secret.stats"
 // begin starts serve and the two programs, and measures how long an answer takes.
 func (s *siege) begin() {
 	s.t.Helper()
-	s.serve = startServe(s.t, s.dir, "--deadline", siegeDeadline.String())
+	config := filepath.Join(s.t.TempDir(), "statvent.yaml")
+	if err := os.WriteFile(config, []byte(s.config), 0o644); err != nil {
+		s.t.Fatal(err)
+	}
+	s.serve = startServe(s.t, s.dir, "--deadline", siegeDeadline.String(), "--config", config)
 	s.citizens = []*citizen{s.settle("root", 0), s.settle("victim", victimUID)}
 	s.watchLag()
 	for range 20 {

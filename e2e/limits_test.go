@@ -112,6 +112,19 @@ func TestLimitsAreSeen(t *testing.T) {
 		logged(l, "max_host_stats")
 	})
 
+	t.Run("bytes of the host", func(t *testing.T) {
+		t.Parallel()
+		l := newLimited(t, "max_host_bytes: 8KiB\n")
+		startPublisher(t, l.dir, "z.requests=5")
+		l.serves("/stats", `"z.requests":5`)
+		startPublisher(t, l.dir, counters("a", 200)...)
+		const error = "sent more than there is room for: one user has 6KiB at the most (max_host_bytes is 8KiB)"
+		l.serves("/sources", error, `"key":"max_host_bytes","max":8192,"user":"`+user+`","left_out":1`)
+		l.serves("/metrics", "\nstatvent_left_out{limit=\"host_bytes\"} 1\n", "\nz_requests_total 5\n")
+		l.says(3, []string{" failed ", error}, "list")
+		logged(l, "max_host_bytes")
+	})
+
 	t.Run("stats and bytes of a source", func(t *testing.T) {
 		t.Parallel()
 		l := newLimited(t, "max_source_stats: 50\nmax_source_bytes: 2KiB\n")

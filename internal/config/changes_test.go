@@ -31,7 +31,7 @@ func TestChanged(t *testing.T) {
 		PipeDir: "/a", Deadline: "9s", StaleAfter: "9s", Owner: "a", Aggregate: "'a: max'", Color: "never", Listen: "a:1",
 		SocketMode: "0600", AllowedHosts: "a", MaxConnections: "9", WebConfig: "/a", Pprof: "a:1", Path: "/a", StateDir: "/a",
 		LogLevel: "error", LogFormat: "json", Interval: "9s", MaxSources: "9", MaxHostStats: "9", MaxSourceStats: "9",
-		MaxSourceBytes: "9KiB", MaxLineBytes: "9KiB", MaxRetainedStats: "9", MaxRetainedBytes: "9KiB",
+		MaxHostBytes: "9KiB", MaxSourceBytes: "9KiB", MaxLineBytes: "9KiB", MaxRetainedStats: "9", MaxRetainedBytes: "9KiB",
 	}
 	for _, k := range keys {
 		is("", k.name+": "+other[k.name]+"\n", k.name)

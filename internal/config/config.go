@@ -96,6 +96,7 @@ const (
 	StateDir         = "state_dir"
 	MaxSources       = "max_sources"
 	MaxHostStats     = "max_host_stats"
+	MaxHostBytes     = "max_host_bytes"
 	MaxSourceStats   = "max_source_stats"
 	MaxSourceBytes   = "max_source_bytes"
 	MaxLineBytes     = "max_line_bytes"
@@ -116,6 +117,7 @@ var keys = []struct{ name, value, usage string }{
 	{Aggregate, "", "`rule` how gauges become one, GLOB: sum, min, max or avg; may be repeated, the first that matches counts"},
 	{MaxSources, number(pipes.DefaultMaxSources), "the most `sources` that are read"},
 	{MaxHostStats, number(pipes.DefaultMaxHostStats), "the most `stats` of the whole host"},
+	{MaxHostBytes, pipes.BytesText(pipes.DefaultMaxHostBytes), ""},
 	{MaxSourceStats, number(pipes.DefaultMaxStats), ""},
 	{MaxSourceBytes, pipes.BytesText(pipes.DefaultMaxBytes), ""},
 	{MaxLineBytes, pipes.BytesText(pipes.DefaultMaxLine), ""},

@@ -53,7 +53,7 @@ func TestDefaults(t *testing.T) {
 		LogLevel: "info", LogFormat: "text", Interval: time.Second,
 		StateDir: "/nowhere/.local/state/statvent",
 		Limits: pipes.Limits{
-			MaxBytes: 64 << 20, MaxStats: 100_000, MaxLine: 64 << 10, MaxSources: 10_000, MaxHostStats: 100_000,
+			MaxBytes: 64 << 20, MaxStats: 100_000, MaxLine: 64 << 10, MaxSources: 10_000, MaxHostStats: 100_000, MaxHostBytes: 512 << 20,
 			MaxRetainedBytes: 64 << 20, MaxRetainedStats: 200_000,
 		},
 	}
@@ -99,6 +99,7 @@ func TestPrecedenceOfEveryKey(t *testing.T) {
 
 		MaxSources:       {"1", "2", "3"},
 		MaxHostStats:     {"1", "2", "3"},
+		MaxHostBytes:     {"1KiB", "2000", "1GiB"},
 		MaxSourceStats:   {"1", "2", "3"},
 		MaxSourceBytes:   {"1KiB", "2000", "3MiB"},
 		MaxLineBytes:     {"1KiB", "2000", "3MiB"},
@@ -178,6 +179,8 @@ func TestErrorsNameTheKeyAndWhereItWasFound(t *testing.T) {
 	fails("max_line_bytes: 63\n", nil, "max_line_bytes", "from 64 to 16MiB")
 	fails("max_retained_bytes: 2GiB\n", nil, "max_retained_bytes", `"2GiB"`)
 	fails("max_retained_bytes: 99999999999999999999\n", nil, "max_retained_bytes", "from 1KiB to 1GiB")
+	fails("max_retained_bytes: -9007199254740993GiB\n", nil, "max_retained_bytes", "from 1KiB to 1GiB")
+	fails("max_host_bytes: 1025GiB\n", nil, "max_host_bytes", "from 1KiB to ")
 	fails("max_retained_bytes: 64 MB\n", nil, "max_retained_bytes", `"64 MB"`)
 	fails("max_connections: many\n", nil, "max_connections", `"many"`)
 	fails("color: pink\n", nil, "color", `"pink"`, "auto")

@@ -17,9 +17,13 @@ type limitKey struct {
 	of        func(*pipes.Limits) *int
 }
 
+// maxHostBytes is 1 TiB, and less where no process can have as much.
+const maxHostBytes = min(1<<40, math.MaxInt)
+
 var limitKeys = []limitKey{
 	{MaxSources, false, 1, 1_000_000, func(l *pipes.Limits) *int { return &l.MaxSources }},
 	{MaxHostStats, false, 1, 10_000_000, func(l *pipes.Limits) *int { return &l.MaxHostStats }},
+	{MaxHostBytes, true, 1 << 10, maxHostBytes, func(l *pipes.Limits) *int { return &l.MaxHostBytes }},
 	{MaxSourceStats, false, 1, 10_000_000, func(l *pipes.Limits) *int { return &l.MaxStats }},
 	{MaxSourceBytes, true, 1 << 10, 1 << 30, func(l *pipes.Limits) *int { return &l.MaxBytes }},
 	{MaxLineBytes, true, 64, 16 << 20, func(l *pipes.Limits) *int { return &l.MaxLine }},
@@ -57,16 +61,16 @@ var units = []struct {
 
 // parseBytes reads a number of bytes, with or without a unit.
 func parseBytes(text string) (int, error) {
-	factor := int64(1)
+	factor := 1
 	for _, unit := range units {
 		if rest, ok := strings.CutSuffix(text, unit.name); ok {
-			text, factor = strings.TrimSpace(rest), int64(unit.bytes)
+			text, factor = strings.TrimSpace(rest), unit.bytes
 			break
 		}
 	}
-	n, err := strconv.ParseInt(text, 10, 32)
-	if err != nil || n*factor > math.MaxInt32 {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 || n > math.MaxInt/factor {
 		return 0, fmt.Errorf("%q is not a number of bytes, such as 65536 or 64KiB", text)
 	}
-	return int(n * factor), nil
+	return n * factor, nil
 }

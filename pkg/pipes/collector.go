@@ -94,7 +94,7 @@ func (o CollectorOptions) withDefaults() CollectorOptions {
 //
 // Where there are more sources, or names of stats, than the Limits have places for,
 // they are shared: a user may have three quarters of the places that other users
-// don't have, and a source three quarters of the places for names that its user may
+// don't have (and of the memory in the same way), and a source three quarters of the places for names that its user may
 // have and its other sources don't. Who has a place keeps it. So whoever comes first,
 // with however many, leaves places for those who come with few. A name is refused to a
 // user: others may have it. What is counted under names without a place is added up under
@@ -116,6 +116,7 @@ type Collector struct {
 	unloaded  bool                 // it couldn't be loaded yet
 	retained  map[int]lastRetained // by user
 	turns     turns
+	memory    memory
 	departed  map[int][]Source // typed ones that are gone, by user; see departed.go
 
 	tidying   sync.WaitGroup // a background tidy, of which there is one at a time
@@ -417,6 +418,7 @@ func (c *Collector) forgetUnlisted(dir *directory, l *listing, listed map[string
 // those that are expected to answer.
 func (c *Collector) ask(ctx context.Context, dir *directory, start time.Time) error {
 	deadline := start.Add(c.opts.Deadline)
+	c.memory.recount(c.sources, c.opts.Limits.MaxHostBytes)
 	var awaited []*reading
 	gate := newGate()
 	for _, s := range inTurn(c.sources) {
@@ -428,7 +430,9 @@ func (c *Collector) ask(ctx context.Context, dir *directory, start time.Time) er
 			s.beginAnew()
 		}
 		if s.reading == nil {
-			s.reading = s.newReading(dir, c.opts, c.turns.of(s.owner), deadline)
+			next := s.newReading(dir, c.opts, c.turns.of(s.owner), deadline)
+			c.memory.begin(next, s)
+			s.reading = next
 			if time.Now().Before(deadline) {
 				gate.enter()
 			}
@@ -520,6 +524,9 @@ func (c *Collector) conclude(collection *Collection, dir *directory, l *listing,
 	default:
 		if limit, ok := failedBy(err); ok {
 			c.hits.add(limit.Limit, limit.Max, s.uid())
+			if limit.Limit == LimitHostBytes && s.isFinal() {
+				chores.final(s) // what is folded takes no room
+			}
 		}
 		s.silent(collection.Time, err)
 		c.diagnose(&out, dir, s, err)

@@ -23,15 +23,15 @@ import (
 
 func TestLimitsHaveDefaults(t *testing.T) {
 	defaults := Limits{
-		MaxBytes: 64 << 20, MaxStats: 100_000, MaxLine: 64 << 10, MaxSources: 10_000, MaxHostStats: 100_000,
+		MaxBytes: 64 << 20, MaxStats: 100_000, MaxLine: 64 << 10, MaxSources: 10_000, MaxHostStats: 100_000, MaxHostBytes: 512 << 20,
 		MaxRetainedBytes: 64 << 20, MaxRetainedStats: 200_000,
 	}
-	for _, none := range []Limits{{}, {-1, -1, -1, -1, -1, -1, -1}} {
+	for _, none := range []Limits{{}, {-1, -1, -1, -1, -1, -1, -1, -1}} {
 		if got := none.withDefaults(); got != defaults {
 			t.Errorf("the defaults are %+v, want %+v", got, defaults)
 		}
 	}
-	own := Limits{1, 2, 3, 4, 5, 6, 7}
+	own := Limits{1, 2, 3, 4, 5, 6, 7, 8}
 	if own.withDefaults() != own {
 		t.Errorf("%+v became %+v", own, own.withDefaults())
 	}

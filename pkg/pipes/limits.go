@@ -24,6 +24,11 @@ type Limits struct {
 	MaxSources   int
 	MaxHostStats int
 
+	// MaxHostBytes bounds what all sources of a Collector have sent together, a line
+	// counted as 32 bytes more than it has; 512 MiB. A source for which there is no room
+	// fails.
+	MaxHostBytes int
+
 	// What is kept of one user; 64 MiB and 200,000. What would go beyond stays
 	// beside it. Files up to the default are read whatever these are.
 	MaxRetainedBytes int
@@ -37,6 +42,7 @@ const (
 	DefaultMaxLine          = format.DefaultMaxLine
 	DefaultMaxSources       = 10_000
 	DefaultMaxHostStats     = 100_000
+	DefaultMaxHostBytes     = 512 << 20
 	DefaultMaxRetainedBytes = 64 << 20
 	DefaultMaxRetainedStats = 200_000
 )
@@ -63,6 +69,7 @@ func (l Limits) or(choose func(n, fallback int) int) Limits {
 		MaxLine:          choose(l.MaxLine, DefaultMaxLine),
 		MaxSources:       choose(l.MaxSources, DefaultMaxSources),
 		MaxHostStats:     choose(l.MaxHostStats, DefaultMaxHostStats),
+		MaxHostBytes:     choose(l.MaxHostBytes, DefaultMaxHostBytes),
 		MaxRetainedBytes: choose(l.MaxRetainedBytes, DefaultMaxRetainedBytes),
 		MaxRetainedStats: choose(l.MaxRetainedStats, DefaultMaxRetainedStats),
 	}
@@ -84,21 +91,24 @@ const (
 	LimitSourceStats   Limit = "source_stats"   // Limits.MaxStats
 	LimitSources       Limit = "sources"        // Limits.MaxSources
 	LimitHostStats     Limit = "host_stats"     // Limits.MaxHostStats
+	LimitHostBytes     Limit = "host_bytes"     // Limits.MaxHostBytes
 	LimitRetainedBytes Limit = "retained_bytes" // Limits.MaxRetainedBytes
 	LimitRetainedStats Limit = "retained_stats" // Limits.MaxRetainedStats
 )
 
 // AllLimits returns all limits.
 func AllLimits() []Limit {
-	return []Limit{LimitSourceBytes, LimitSourceStats, LimitSources, LimitHostStats, LimitRetainedBytes, LimitRetainedStats}
+	return []Limit{LimitSourceBytes, LimitSourceStats, LimitSources, LimitHostStats, LimitHostBytes, LimitRetainedBytes, LimitRetainedStats}
 }
 
 // Text returns what the limit is as a configuration has it.
 func (l Limit) Text(n int) string {
-	if l == LimitSourceBytes || l == LimitRetainedBytes {
+	switch l {
+	case LimitSourceBytes, LimitHostBytes, LimitRetainedBytes:
 		return BytesText(n)
+	default:
+		return strconv.Itoa(n)
 	}
-	return strconv.Itoa(n)
 }
 
 // BytesText returns a number of bytes in the largest unit of which it is a whole number,
@@ -122,6 +132,9 @@ type LimitError struct {
 func (e *LimitError) Error() string {
 	what := e.Limit.Text(e.Max)
 	switch {
+	case e.Limit == LimitHostBytes:
+		return fmt.Sprintf("more than there is room for: one user has %s at the most (max_%s is %s)",
+			e.Limit.Text(Share(e.Max)), e.Limit, what)
 	case e.Limit == LimitSourceStats, e.Limit == LimitRetainedStats:
 		what += " stats"
 	case what == strconv.Itoa(e.Max):

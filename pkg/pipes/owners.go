@@ -104,7 +104,7 @@ func (c *Collector) Change(opts CollectorOptions) {
 		// It may count again one day, and have been killed by then; this collector may
 		// end before the next collection.
 		if s.isTyped() && s.last != nil {
-			c.keep(savedID(s.owner, s.id), lastSeen{s.last.snapshot.Lasting(), s.last.at})
+			c.keep(savedID(s.owner, s.id), lastSeen{snapshot: s.last.snapshot.Lasting(), at: s.last.at})
 			c.leftOut[name] = Source{Name: s.stem, ID: s.id, UID: s.owner}
 		}
 		c.forget(name)

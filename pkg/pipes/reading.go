@@ -41,6 +41,9 @@ type reading struct {
 	owners   owners    // nothing of others is opened
 	owner    int       // whose it was when it was listed, or nobodys
 	turn     turn      // of the owner
+	memory   *memory   // that of the Collector, or nil
+	size     int       // of what came; memory guards it
+	counted  int       // so much of the memory; the same
 	deadline time.Time // from then on it waits for nothing but its writer
 
 	// hopeful tells whether an entry that isn't there may come back at once: a
@@ -221,7 +224,7 @@ func (r *reading) readOnce() (*format.Document, error) {
 	}
 	if r.format == typedText && info.mode.IsRegular() {
 		defer r.turn.giveBack()
-		answer, info, err := r.dir.readTypedFile(r.name, r.limits, r.owners)
+		answer, info, err := r.dir.parseFile(r.name, r.newParser(nil), r.limits, r.owners)
 		r.final = true
 		if err == nil {
 			err = r.check(info)
@@ -314,7 +317,7 @@ func (r *reading) drain(file *os.File) (*format.Document, error) {
 	}
 	t := transfer{
 		limits: r.limits,
-		parser: newParser(r.format, r.limits, r.last),
+		parser: r.newParser(r.last),
 		stop:   r.stop,
 	}
 	for look := lookMin; ; look = min(2*look, lookMax) {
@@ -391,7 +394,7 @@ func (t *transfer) pump(fd int) (over bool) {
 			if t.total += n; t.total > t.limits.MaxBytes {
 				t.err = fmt.Errorf("sent %w", &LimitError{LimitSourceBytes, t.limits.MaxBytes})
 			} else if _, err := t.parser.Write(buf[:n]); err != nil {
-				t.err = fmt.Errorf("sent %w", &LimitError{LimitSourceStats, t.limits.MaxStats})
+				t.err = fmt.Errorf("sent %w", t.limits.said(err))
 			}
 			if t.err != nil {
 				return true

@@ -82,6 +82,10 @@ var errTooMuch = errors.New("it would be more than anybody reads")
 // readTypedFile reads a regular file with one document, if it belongs to one of
 // the owners.
 func (d *directory) readTypedFile(name string, limits Limits, owners owners) (*format.Document, fileInfo, error) {
+	return d.parseFile(name, newParser(typedText, limits, nil), limits, owners)
+}
+
+func (d *directory) parseFile(name string, parser parser, limits Limits, owners owners) (*format.Document, fileInfo, error) {
 	file, info, err := d.openFile(name, owners)
 	if err != nil {
 		return nil, info, err
@@ -90,7 +94,6 @@ func (d *directory) readTypedFile(name string, limits Limits, owners owners) (*f
 	if info.size > int64(limits.MaxBytes) { // and need not be read to know it
 		return nil, info, &LimitError{LimitSourceBytes, limits.MaxBytes}
 	}
-	parser := newParser(typedText, limits, nil)
 	if err := copyLimited(parser, file, limits); err != nil {
 		return nil, info, err
 	}

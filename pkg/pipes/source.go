@@ -44,6 +44,21 @@ type source struct {
 type lastSeen struct {
 	snapshot *format.Snapshot
 	at       time.Time
+	size     int // as memory counts it; 0 of what another Collector saw
+}
+
+// held is how much of the memory the source has. The caller holds memory.mu.
+func (s *source) held() int {
+	n := 0
+	if s.last != nil {
+		n = s.last.size
+	}
+	for _, r := range []*reading{s.late, s.reading} {
+		if r != nil {
+			n = max(n, r.counted)
+		}
+	}
+	return n
 }
 
 func (s *source) isTyped() bool { return s.id != "" }
@@ -254,7 +269,7 @@ func (s *source) answered(answer *reading) {
 	if answer.final {
 		snapshot = snapshot.Lasting()
 	}
-	s.last = &lastSeen{snapshot, answer.at}
+	s.last = &lastSeen{snapshot, answer.at, answer.size}
 	s.sentPID = answer.answer.PID
 }
 

@@ -74,7 +74,7 @@ func (f *stateFile) load() (map[string]lastSeen, error) {
 	docs, err := parser.Documents() // what came before an error is whole
 	saved := make(map[string]lastSeen, len(docs))
 	for _, doc := range docs {
-		saved[doc.ID] = lastSeen{doc.Snapshot.Lasting(), info.ModTime()}
+		saved[doc.ID] = lastSeen{snapshot: doc.Snapshot.Lasting(), at: info.ModTime()}
 	}
 	if info.Size() == 0 {
 		err = nil

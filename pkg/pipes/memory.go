@@ -1,0 +1,96 @@
+package pipes
+
+import (
+	"bytes"
+	"sync"
+
+	"github.com/statvent/statvent/pkg/format"
+)
+
+// A memory bounds what all sources of a Collector take together, and shares it among
+// users: a user may have three quarters of what others don't have. It counts what is
+// kept of each source, and what is about to take its place as far as that is longer.
+// Without it, whoever may make ten thousand pipes could have each of them send as much
+// as a source may, and the process that reads them would end.
+//
+// It goes by the text that was sent, in bytes, and bytesOfLine more for each line: while
+// the text comes that is known at once.
+type memory struct {
+	mu   sync.Mutex // guards the rest, and size and counted of each reading
+	max  int
+	all  int
+	used map[int]int // by user
+}
+
+// bytesOfLine is what a stat takes beside its name, more or less: some lines are less
+// than a stat, and numbers are shorter in memory than as a text.
+const bytesOfLine = 32
+
+func sizeOf(text []byte) int { return len(text) + bytesOfLine*bytes.Count(text, []byte{'\n'}) }
+
+// recount begins a collection with what the sources have by now. All else that was
+// counted is gone.
+func (m *memory) recount(sources map[string]*source, most int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.max, m.all, m.used = most, 0, make(map[int]int)
+	for _, s := range sources {
+		m.take(s.owner, s.held())
+	}
+}
+
+func (m *memory) take(uid, n int) {
+	m.all += n
+	m.used[uid] += n
+}
+
+// begin has a reading count for what the source has already: it takes the place of that.
+func (m *memory) begin(r *reading, s *source) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r.memory, r.counted = m, s.held()
+}
+
+// add counts a piece of text that a reading has got, unless there is no room for it.
+func (m *memory) add(r *reading, text []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r.size += sizeOf(text)
+	more := r.size - r.counted
+	if more <= 0 {
+		return nil
+	}
+	mine := m.used[r.owner]
+	if mine+more > Share(m.max-(m.all-mine)) {
+		return &LimitError{LimitHostBytes, m.max}
+	}
+	m.take(r.owner, more)
+	r.counted = r.size
+	return nil
+}
+
+// A countedParser is a parser of what a reading gets.
+type countedParser struct {
+	parser
+	reading *reading
+}
+
+func (p countedParser) Write(text []byte) (int, error) {
+	if err := p.reading.memory.add(p.reading, text); err != nil {
+		return 0, err
+	}
+	return p.parser.Write(text)
+}
+
+// newParser returns the parser for what the reading gets from here on, in place of what
+// it got before.
+func (r *reading) newParser(like *format.Snapshot) parser {
+	p := newParser(r.format, r.limits, like)
+	if r.memory == nil {
+		return p
+	}
+	r.memory.mu.Lock()
+	r.size = 0
+	r.memory.mu.Unlock()
+	return countedParser{p, r}
+}
