@@ -63,11 +63,12 @@ const (
 )
 
 // collectAtOnce collects some times, gives each collection to check, and fails
-// the test if all of them waited for somebody.
+// the test if all of them waited for somebody. On a machine with other work some may
+// take as long without waiting.
 func collectAtOnce(t *testing.T, c *Collector, check func(c *Collection)) {
 	t.Helper()
 	best := time.Hour
-	for range 3 {
+	for n := 0; n < 3 || n < 20 && best > notWaited; n++ {
 		collection := collectWithin(t, c, waited)
 		check(collection)
 		best = min(best, collection.Took)
