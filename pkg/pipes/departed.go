@@ -39,22 +39,28 @@ func (c *Collector) foldUnread(uid int, l *listing) {
 		last.doc = &format.Document{Snapshot: &format.Snapshot{Ended: true}}
 	}
 	noted, names := setOf(last.doc.Folded), namesOfStats(last.doc.Snapshot)
+	bytes := len(format.AppendTyped(nil, last.doc))
 	var ended []*format.Document
 	for _, s := range c.departed[uid] {
 		if noted[s.ID] {
 			continue
 		}
 		noted[s.ID] = true
-		lasting := s.Snapshot.Lasting()
-		added := 0
+		lasting, added := s.Snapshot.Lasting(), 0
+		var longer format.Snapshot // what it makes longer: a name that is there may have more labels
 		for _, stat := range lasting.Stats {
 			if !names[stat.Name] {
 				added++
 			}
+			if !names[stat.Name] || stat.Kind == format.Distribution {
+				longer.Stats = append(longer.Stats, stat)
+			}
 		}
-		if len(names)+added > c.opts.Limits.MaxRetainedStats {
+		more := len(format.AppendTyped(nil, &format.Document{Snapshot: &longer}))
+		if c.opts.Limits.checkRetained(bytes+more, len(names)+added) != nil {
 			continue
 		}
+		bytes += more
 		for _, stat := range lasting.Stats {
 			names[stat.Name] = true
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -164,6 +165,58 @@ func TestManyThatGoBesideAFileThatCannotBeRead(t *testing.T) {
 	}
 	noErr(t, os.Chmod(file, 0o644))
 	checkCount(t, collect(t, c), 100) // what there is
+}
+
+// What is kept of those who go beside a file that can't be read is no more than that may
+// have: its user can bring that about for as long as it pleases.
+func TestMuchThatGoesBesideAFileThatCannotBeRead(t *testing.T) {
+	for _, test := range []struct {
+		what   string
+		limits Limits
+		stats  func(i int) []format.Stat // of the one that goes as number i
+	}{
+		{"long names", Limits{MaxRetainedBytes: 20_000}, func(i int) []format.Stat {
+			return []format.Stat{{Name: strconv.Itoa(i) + strings.Repeat("x", 5_000), Kind: format.Counter, Value: format.Int(1)}}
+		}},
+		{"labels", Limits{MaxRetainedBytes: 20_000}, func(i int) []format.Stat {
+			label := format.Label{Name: strconv.Itoa(i) + strings.Repeat("x", 5_000), Percentile: 50}
+			return []format.Stat{{Name: "e.{0}", Kind: format.Distribution, Dist: &format.Samples{Labels: []format.Label{label}}}}
+		}},
+		{"names", Limits{MaxRetainedStats: 10}, func(i int) []format.Stat {
+			return said(0, "", numberedNames(strconv.Itoa(i)+".", 3)...).Snapshot.Stats
+		}},
+	} {
+		t.Run(test.what, func(t *testing.T) {
+			noLeaks(t)
+			dir := memoryDir(t)
+			writeFile(t, filepath.Join(dir, retainedName(os.Geteuid())), "damaged")
+			c := newCollector(t, CollectorOptions{Dir: dir, Deadline: patience, Limits: test.limits})
+			const many = 20
+			goes := func(i int, stats []format.Stat) {
+				t.Helper()
+				doc := &format.Document{Snapshot: tallied(1).Lasting()}
+				doc.Snapshot.Stats = append(doc.Snapshot.Stats, stats...)
+				path := writeFile(t, filepath.Join(dir, typedName("web", inOrder(i))), document(doc))
+				collect(t, c)
+				noErr(t, os.Remove(path))
+				collect(t, c)
+			}
+			for i := range many {
+				goes(i, test.stats(i))
+			}
+			kept := c.retained[os.Geteuid()].doc
+			n, err := countOf(kept.Snapshot)
+			noErr(t, err)
+			bytes, stats := len(document(kept)), len(kept.Snapshot.Stats)
+			if err := test.limits.withDefaults().checkRetained(bytes, stats); err != nil || n < 1 || n >= many {
+				t.Errorf("of %d there are %d, %d bytes and %d stats: %v", many, n, bytes, stats, err)
+			}
+			goes(many, nil) // for which there is room
+			if after, _ := countOf(c.retained[os.Geteuid()].doc.Snapshot); after != n+1 {
+				t.Errorf("%d were kept, and %d when one has gone that takes none", n, after)
+			}
+		})
+	}
 }
 
 // Who owns a file may keep us from opening it, not from looking at it.
