@@ -137,6 +137,61 @@ func TestMemoryOfAllSources(t *testing.T) {
 	has([]string{"0", "a", "c", "d", "e"})
 }
 
+// Numbers become longer as they grow: who is there goes on, also where there is no room,
+// and doesn't come to have more of it that way.
+func TestMemoryOfWhoGrowsALittle(t *testing.T) {
+	t.Run("beside a neighbour", func(t *testing.T) {
+		m := &memory{}
+		of := func(uid, n int) *source { return &source{owner: uid, last: &lastSeen{size: n}} }
+		ours, neighbours := of(1, 500), of(2, 0)
+		sources := map[string]*source{"ours": ours, "neighbours": neighbours}
+		answers := func(s *source, n int) error {
+			r := &reading{owner: s.owner, answer: &format.Document{Snapshot: &format.Snapshot{}}}
+			m.recount(sources, 1000)
+			m.begin(r, s)
+			err := m.add(r, bytes.Repeat([]byte("x"), n))
+			if err == nil {
+				s.answered(r)
+			}
+			return err
+		}
+		if err := answers(neighbours, 375); err != nil {
+			t.Fatal(err) // three quarters of what we don't have
+		}
+		for n := 500; n <= 562; n++ { // and we would have no more than 468
+			if err := answers(ours, n); err != nil {
+				t.Errorf("there is no room for %d: %v", n, err)
+			}
+		}
+		if err := answers(ours, 563); err == nil {
+			t.Error("it grows beyond an eighth of what it had room for")
+		}
+		if m.recount(sources, 1000); m.used[1] != 500 {
+			t.Errorf("it has %d of the memory", m.used[1])
+		}
+	})
+	t.Run("beside one's own", func(t *testing.T) {
+		noLeaks(t)
+		dir := memoryDir(t)
+		limits := memoryFor(t, 2)
+		c := newCollector(t, CollectorOptions{Dir: dir, Deadline: patience, Limits: limits})
+		var n atomic.Int64
+		n.Store(1)
+		publish(t, PublisherOptions{Dir: dir, Name: "a"}, rendered(func(text []byte) []byte {
+			return fmt.Appendf(text, "x: %d\n", n.Load())
+		}))
+		publishesOne(t, dir, "b")
+		checkLive(t, collect(t, c), "a", "x: 1\n")
+		publishesOne(t, dir, "c")
+		for range 5 {
+			n.Store(10 * n.Load())
+			collection := collect(t, c)
+			checkLive(t, collection, "a", fmt.Sprintf("x: %d\n", n.Load()))
+			checkState(t, collection, "c", Failed)
+		}
+	})
+}
+
 // What is under way takes room as well, for as long as it is.
 func TestMemoryOfReadingsThatGoOn(t *testing.T) {
 	noLeaks(t)

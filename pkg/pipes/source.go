@@ -269,7 +269,7 @@ func (s *source) answered(answer *reading) {
 	if answer.final {
 		snapshot = snapshot.Lasting()
 	}
-	s.last = &lastSeen{snapshot, answer.at, answer.size}
+	s.last = &lastSeen{snapshot, answer.at, min(answer.size, answer.counted)}
 	s.sentPID = answer.answer.PID
 }
 
