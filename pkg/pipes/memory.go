@@ -44,6 +44,12 @@ func (m *memory) take(uid, n int) {
 	m.used[uid] += n
 }
 
+// hasRoom tells whether a user may have so much more.
+func (m *memory) hasRoom(uid, more int) bool {
+	mine := m.used[uid]
+	return mine+more <= Share(m.max-(m.all-mine))
+}
+
 // begin has a reading count for what the source has already: it takes the place of that.
 func (m *memory) begin(r *reading, s *source) {
 	m.mu.Lock()
@@ -64,8 +70,7 @@ func (m *memory) add(r *reading, text []byte) error {
 	if more <= 0 {
 		return nil
 	}
-	mine := m.used[r.owner]
-	if mine+more > Share(m.max-(m.all-mine)) {
+	if !m.hasRoom(r.owner, more) {
 		if r.size <= r.mayBe {
 			return nil
 		}

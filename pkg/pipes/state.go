@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -24,7 +25,7 @@ import (
 // recorder, in the typed format.
 type stateFile struct {
 	path   string
-	limits Limits // MaxBytes, and MaxStats, of the whole file
+	limits Limits // MaxBytes, and MaxStats, of the whole file; and MaxHostBytes
 }
 
 func newStateFile(stateDir, pipeDir string) *stateFile {
@@ -99,18 +100,20 @@ func (f *stateFile) store(seen map[string]*format.Snapshot, places map[int]*form
 	if cannotTell(err) {
 		return unsaved(err)
 	}
-	var docs []*format.Document
+	ours, theirs := make(map[string]*format.Snapshot), make(map[string]*format.Snapshot)
 	for id, snapshot := range seen {
 		if snapshot != nil {
-			snapshot = snapshot.Lasting()
+			ours[id] = snapshot.Lasting()
 		}
 		other, ok := others[id]
-		if ok && (snapshot == nil || isLater(other.snapshot, snapshot) && !isLater(snapshot, other.snapshot)) {
-			snapshot = other.snapshot
+		if ok && (snapshot == nil || isLater(other.snapshot, ours[id]) && !isLater(ours[id], other.snapshot)) {
+			theirs[id] = other.snapshot
 		}
-		if snapshot != nil {
-			docs = append(docs, &format.Document{ID: id, Snapshot: snapshot})
-		}
+	}
+	leftOut := f.takeOver(ours, theirs)
+	var docs []*format.Document
+	for id, snapshot := range ours {
+		docs = append(docs, &format.Document{ID: id, Snapshot: snapshot})
 	}
 	for uid, snapshot := range places {
 		docs = append(docs, &format.Document{ID: savedID(uid, placesID), Snapshot: snapshot})
@@ -119,7 +122,43 @@ func (f *stateFile) store(seen map[string]*format.Snapshot, places map[int]*form
 	if err := f.write(docs); err != nil {
 		return unsaved(err)
 	}
-	return tooMuch
+	return cmp.Or(tooMuch, leftOut)
+}
+
+// takeOver puts into ours what was saved and isn't seen any more, as far as there is room
+// for it in the memory of a Collector that has ours. Else whoever lets sources come, go,
+// and come again without a word could have more saved each time, all of which is read
+// with the next save. Its error says that there is more.
+func (f *stateFile) takeOver(ours, theirs map[string]*format.Snapshot) (leftOut error) {
+	if len(theirs) == 0 {
+		return nil
+	}
+	size := func(s *format.Snapshot) int {
+		if s == nil {
+			return 0
+		}
+		return sizeOf(format.AppendTyped(nil, &format.Document{Snapshot: s}))
+	}
+	user := func(id string) int {
+		user, _, _ := strings.Cut(id, ".")
+		uid, _ := strconv.Atoi(user)
+		return uid
+	}
+	m := memory{max: f.limits.withDefaults().MaxHostBytes, used: make(map[int]int)}
+	for id, s := range ours {
+		m.take(user(id), size(s))
+	}
+	for _, id := range slices.Sorted(maps.Keys(theirs)) {
+		more := max(0, size(theirs[id])-size(ours[id]))
+		if !m.hasRoom(user(id), more) {
+			leftOut = fmt.Errorf("what was saved of user %d isn't all saved again, so counters may fall at the next start: there is no more room (max_%s)",
+				user(id), LimitHostBytes)
+			continue
+		}
+		m.take(user(id), more)
+		ours[id] = theirs[id]
+	}
+	return leftOut
 }
 
 // fitting returns the documents that the file has room for: all, as a rule. Those of a user
@@ -293,6 +332,7 @@ func (c *Collector) save(now time.Time) {
 		}
 	}
 	c.saved, c.savedAt = others, now
+	c.state.limits.MaxHostBytes = c.opts.Limits.MaxHostBytes
 	places := *c.places // what is saved of them doesn't change any more
 	c.isTidying = true
 	c.mu.Unlock()

@@ -260,6 +260,48 @@ func TestCollectorKeepsTheStateOfOneThatItNeverSaw(t *testing.T) {
 	checkCount(t, tidied(t, newSaver(t, dir, stateDir)), 3)
 }
 
+// Whoever has sources come, go, and come again without a word, has no more saved with each.
+func TestSavedStateDoesNotGrow(t *testing.T) {
+	noLeaks(t)
+	f := newStateFile(t.TempDir(), "/x")
+	const uid, many = 1000, 50
+	id := func(i int) string { return savedID(uid, inOrder(i)) }
+	text := func(i int) *format.Snapshot { return said(0, "", strconv.Itoa(i)+strings.Repeat("x", 1000)).Snapshot }
+	size := sizeOf([]byte(document(&format.Document{Snapshot: text(10)})))
+	f.limits.MaxHostBytes = (10*size*4 + 2) / 3
+	other := savedID(2000, someID)
+	noErr(t, f.store(map[string]*format.Snapshot{other: someCounters("a1")}, nil))
+	for _, test := range []struct {
+		what   string
+		silent *format.Snapshot
+	}{
+		{"nothing", nil},
+		{"less", &format.Snapshot{}},
+	} {
+		seen := map[string]*format.Snapshot{other: nil}
+		var err error
+		for i := range many {
+			seen[id(i)] = text(i)
+			err = f.store(seen, nil)
+			seen[id(i)] = test.silent
+		}
+		if err == nil || !strings.Contains(err.Error(), "user 1000 isn't all saved again") {
+			t.Errorf("%s: store: %v", test.what, err)
+		}
+		saved, err := f.load()
+		noErr(t, err)
+		n := 0
+		for i := range many {
+			if s := saved[id(i)].snapshot; s != nil && len(s.Stats) > 0 {
+				n++
+			}
+		}
+		if n < 5 || n > 11 || saved[other].snapshot == nil {
+			t.Errorf("%s: of %d there are %d, and the other's is there: %t", test.what, many, n, saved[other].snapshot != nil)
+		}
+	}
+}
+
 // Of more than a state has room for, users with little have all of theirs in it, whatever
 // makes others' so much.
 func TestStateBeyondItsLimits(t *testing.T) {
