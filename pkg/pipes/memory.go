@@ -2,6 +2,7 @@ package pipes
 
 import (
 	"bytes"
+	"slices"
 	"sync"
 
 	"github.com/statvent/statvent/pkg/format"
@@ -20,6 +21,7 @@ type memory struct {
 	max  int
 	all  int
 	used map[int]int // by user
+	gone []*reading  // that were given up: the kernel may hold them, and what they have got
 }
 
 // bytesOfLine is what a stat takes beside its name, more or less: some lines are less
@@ -28,8 +30,8 @@ const bytesOfLine = 32
 
 func sizeOf(text []byte) int { return len(text) + bytesOfLine*bytes.Count(text, []byte{'\n'}) }
 
-// recount begins a collection with what the sources have by now. All else that was
-// counted is gone.
+// recount begins a collection with what the sources, and readings that were given up, have
+// by now. All else that was counted is gone.
 func (m *memory) recount(sources map[string]*source, most int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -37,6 +39,17 @@ func (m *memory) recount(sources map[string]*source, most int) {
 	for _, s := range sources {
 		m.take(s.owner, s.held())
 	}
+	m.gone = slices.DeleteFunc(m.gone, (*reading).finished)
+	for _, r := range m.gone {
+		m.take(r.owner, r.counted)
+	}
+}
+
+// giveUp goes on counting a reading that is no source's any more, until it ends.
+func (m *memory) giveUp(r *reading) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.gone = append(m.gone, r)
 }
 
 func (m *memory) take(uid, n int) {

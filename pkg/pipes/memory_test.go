@@ -192,6 +192,32 @@ func TestMemoryOfWhoGrowsALittle(t *testing.T) {
 	})
 }
 
+// A reading that was given up keeps what it has for as long as the kernel holds it.
+func TestMemoryOfReadingsThatWereGivenUp(t *testing.T) {
+	m := &memory{}
+	s := &source{owner: 1}
+	sources := map[string]*source{"s": s}
+	begin := func() *reading {
+		r := &reading{owner: 1, stop: make(chan struct{}), done: make(chan struct{})}
+		m.begin(r, s)
+		s.reading = r
+		return r
+	}
+	m.recount(sources, 1000)
+	held := begin()
+	noErr(t, m.add(held, make([]byte, 700)))
+	s.beginAnew() // its pipe was replaced
+	for range 2 {
+		m.recount(sources, 1000)
+		if err := m.add(begin(), make([]byte, 700)); err == nil {
+			t.Error("there is room for the next one beside it")
+		}
+	}
+	close(held.done)
+	m.recount(sources, 1000)
+	noErr(t, m.add(begin(), make([]byte, 700)))
+}
+
 // What is under way takes room as well, for as long as it is.
 func TestMemoryOfReadingsThatGoOn(t *testing.T) {
 	noLeaks(t)

@@ -135,6 +135,9 @@ func (r *reading) cancel() {
 	if r.file != nil {
 		_ = r.file.SetReadDeadline(time.Now())
 	}
+	if r.memory != nil {
+		r.memory.giveUp(r)
+	}
 }
 
 func (r *reading) currentPipe() fileInfo {
