@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -216,6 +217,37 @@ func TestMemoryOfReadingsThatWereGivenUp(t *testing.T) {
 	close(held.done)
 	m.recount(sources, 1000)
 	noErr(t, m.add(begin(), make([]byte, 700)))
+}
+
+// Who had room has it after a restart, whoever wants it.
+func TestMemoryIsRestored(t *testing.T) {
+	noLeaks(t)
+	dir := memoryDir(t)
+	opts := CollectorOptions{Dir: dir, Deadline: patience, Limits: memoryFor(t, 5), Tidy: true, StateDir: t.TempDir()}
+	publishers := func(prefix string, n int) {
+		for i := range n {
+			p := publish(t, PublisherOptions{Dir: dir, Name: prefix + strconv.Itoa(i)}, counting{"x"})
+			t.Cleanup(func() { p.Close() })
+		}
+	}
+	publishers("old", 5)
+	c := newCollector(t, opts)
+	check := func() {
+		t.Helper()
+		collection := collect(t, c)
+		for i := range 5 {
+			if s := find(t, collection, "old"+strconv.Itoa(i)); s.State != Live {
+				t.Errorf("%s is %s: %v", s.Name, s.State, s.Err)
+			}
+		}
+	}
+	check()
+	publishers("new", 20)
+	for range 3 {
+		check()
+		noErr(t, c.Close())
+		c = newCollector(t, opts)
+	}
 }
 
 // What is under way takes room as well, for as long as it is.

@@ -44,7 +44,7 @@ type source struct {
 type lastSeen struct {
 	snapshot *format.Snapshot
 	at       time.Time
-	size     int // as memory counts it; 0 of what another Collector saw
+	size     int // as memory counts it; of what another Collector saw see reserve
 }
 
 // held is how much of the memory the source has. The caller holds memory.mu.

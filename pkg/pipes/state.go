@@ -42,6 +42,13 @@ const maxSavedLine = 64 << 20
 // of another's in its name.
 func savedID(uid int, id string) string { return strconv.Itoa(uid) + "." + id }
 
+// userOf returns the user in a savedID.
+func userOf(savedID string) int {
+	user, _, _ := strings.Cut(savedID, ".")
+	uid, _ := strconv.Atoi(user)
+	return uid
+}
+
 // isSaved tells whether something is saved of anybody's recorder with that id.
 func (c *Collector) isSaved(id string) bool {
 	for saved := range c.saved {
@@ -139,23 +146,18 @@ func (f *stateFile) takeOver(ours, theirs map[string]*format.Snapshot) (leftOut 
 		}
 		return sizeOf(format.AppendTyped(nil, &format.Document{Snapshot: s}))
 	}
-	user := func(id string) int {
-		user, _, _ := strings.Cut(id, ".")
-		uid, _ := strconv.Atoi(user)
-		return uid
-	}
 	m := memory{max: f.limits.withDefaults().MaxHostBytes, used: make(map[int]int)}
 	for id, s := range ours {
-		m.take(user(id), size(s))
+		m.take(userOf(id), size(s))
 	}
 	for _, id := range slices.Sorted(maps.Keys(theirs)) {
 		more := max(0, size(theirs[id])-size(ours[id]))
-		if !m.hasRoom(user(id), more) {
+		if !m.hasRoom(userOf(id), more) {
 			leftOut = fmt.Errorf("what was saved of user %d isn't all saved again, so counters may fall at the next start: there is no more room (max_%s)",
-				user(id), LimitHostBytes)
+				userOf(id), LimitHostBytes)
 			continue
 		}
-		m.take(user(id), more)
+		m.take(userOf(id), more)
 		ours[id] = theirs[id]
 	}
 	return leftOut
@@ -297,6 +299,23 @@ func (c *Collector) loadState() {
 	}
 	c.saved, c.stateErr = saved, err
 	c.restorePlaces()
+	c.reserve()
+}
+
+// reserve has what was saved count in the memory, so that whose it is has room before
+// newcomers have. It isn't all that was sent, and where it is more than a user may have by
+// now, the rest counts for nothing: who asks first goes on.
+func (c *Collector) reserve() {
+	m := memory{max: c.opts.Limits.MaxHostBytes, used: make(map[int]int)}
+	for _, id := range slices.Sorted(maps.Keys(c.saved)) {
+		last, uid := c.saved[id], userOf(id)
+		size := sizeOf(format.AppendTyped(nil, &format.Document{ID: id, Snapshot: last.snapshot}))
+		if m.hasRoom(uid, size) {
+			m.take(uid, size)
+			last.size = size
+			c.saved[id] = last
+		}
+	}
 }
 
 // save saves what was seen last of each recorder that is still there. The caller
