@@ -19,7 +19,7 @@ import (
 type PublisherOptions struct {
 	Dir  string      // the pipe directory; see Dir for what empty means
 	Name string      // the stem of the pipe's name; empty means the pid
-	Mode fs.FileMode // permission bits of the pipe, whatever the umask; 0 means 0644
+	Mode fs.FileMode // permission bits of the pipe, whatever the umask; 0 means 0644. 0600 is always in it
 
 	checkEvery time.Duration // how often the pipe is looked for; 0 means a minute
 }
@@ -354,8 +354,8 @@ func (p *Publisher) Close() error {
 	return errors.Join(err, p.stats.awaitEnd(patience), p.typed.awaitEnd(patience))
 }
 
-// Kept tells, after Close, whether others may have the final, or as much of it as
-// they had seen, so that nobody should be given it again.
+// Kept tells, after Close, whether what was counted is in the numbers of the host
+// already, or may be: then nobody must be given it again.
 func (p *Publisher) Kept() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -9,11 +9,12 @@
 //	app.requests: 42
 //	app.users: 7
 //
-// The command statvent reads the pipes of all processes of a host, adds them
-// up and serves the sum.
+// The command statvent reads the pipes of all processes of a host, brings them
+// together and serves that.
 //
-// Stats are found by their names. Where even that is too slow, a handle
-// (NewCounter, NewGauge, NewDistribution) costs no more than an atomic add.
+// Stats are found by their names. Where even that is too slow there are handles
+// (NewCounter, NewGauge, NewDistribution): to increment one is an atomic add, to
+// record takes a mutex that its recorders alone share.
 //
 // Recording never fails, never panics and never waits for a reader; a name or
 // value that makes no sense costs only itself. The package starts nothing and

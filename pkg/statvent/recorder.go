@@ -26,7 +26,8 @@ func WithPipeDir(dir string) RecorderOption {
 
 // WithName names the pipe <name>.stats in place of <pid>.stats. A name has no
 // slash and no line break, doesn't begin with a dot, and is 200 bytes long at
-// the most.
+// the most. Where somebody who lives has taken it, the pipe is <name>-2.stats and
+// so on: Path says which.
 func WithName(name string) RecorderOption {
 	return func(o *recorderOptions) { o.publisher.Name = name }
 }
@@ -36,7 +37,8 @@ func WithRegistry(r *Registry) RecorderOption {
 	return func(o *recorderOptions) { o.registry = cmp.Or(r, defaultRegistry) }
 }
 
-// WithMode sets the permission bits of the pipe, in place of 0644.
+// WithMode sets the permission bits of the pipe, whatever the umask, in place of
+// 0644. Its owner may always read and write it.
 func WithMode(mode fs.FileMode) RecorderOption {
 	return func(o *recorderOptions) { o.publisher.Mode = mode }
 }
@@ -83,7 +85,8 @@ var recorders struct {
 // those of the first call.
 //
 // The error, if the pipe can't be made, wraps an *fs.PathError that says which
-// file and why.
+// file and why, or errors.ErrUnsupported where the system has no named pipes. It is
+// an error without these if the name is none, or a thousand of its kind are taken.
 func StartRecorder(opts ...RecorderOption) (*Recorder, error) {
 	o := recorderOptions{registry: defaultRegistry}
 	for _, opt := range opts {
@@ -133,12 +136,14 @@ func absolute(dir string) string {
 	return dir
 }
 
-// Path returns where the pipe is.
+// Path returns where the pipe is. That changes if somebody takes the name while the
+// pipe is gone.
 func (r *Recorder) Path() string { return r.publisher.Path() }
 
 // Close removes the pipe and ends the recorder, or, where StartRecorder
 // returned it more than once, takes back one of these. It doesn't wait for
-// readers. A Close too many does nothing.
+// readers. A Close too many does nothing, nor does that of a nil Recorder, so that a
+// program that goes on without one may defer it.
 //
 // What the program has counted stays in the numbers of the host: the counters,
 // and the counts and sums of the distributions. They are in a file that everyone
@@ -148,6 +153,9 @@ func (r *Recorder) Path() string { return r.publisher.Path() }
 // The error, if the counters could not be kept, the pipe could not be removed or
 // a function of the program's still runs, is for the log: the recorder has ended.
 func (r *Recorder) Close() error {
+	if r == nil {
+		return nil
+	}
 	recorders.Lock()
 	r.users--
 	last := r.users == 0

@@ -437,6 +437,15 @@ func TestCloseLeavesNothingButWhatWasCounted(t *testing.T) {
 	})
 }
 
+// A program that goes on without a recorder closes a nil one.
+func TestCloseOfNoRecorderDoesNothing(t *testing.T) {
+	var none *Recorder
+	if err := none.Close(); err != nil {
+		t.Error(err)
+	}
+	start(t, WithPipeDir(t.TempDir())) // and nothing is locked for ever
+}
+
 func TestCloseTooManyDoesNothing(t *testing.T) {
 	noLeaks(t)
 	dir := t.TempDir()
