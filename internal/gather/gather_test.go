@@ -330,7 +330,7 @@ func TestTornFIFOIsAnError(t *testing.T) {
 	opts := options(t.TempDir())
 	opts.Deadline = 100 * time.Millisecond
 	text := typed(counter("c", 1))
-	check{opts: opts, names: []string{makeFIFO(t, text[:len(text)-1])}}.yields(t, "", "fifo")
+	check{opts: opts, names: []string{makeFIFO(t, text[:len(text)-1])}}.yields(t, "", "torn")
 }
 
 func TestWhatIsThereButCanNotBeRead(t *testing.T) {

@@ -1,12 +1,14 @@
 package pipes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -69,6 +71,7 @@ type reading struct {
 
 	mu       sync.Mutex // guards what follows
 	pipe     fileInfo   // the FIFO that is being read
+	passing  error      // why it tries again, or nil
 	file     *os.File
 	canceled bool
 }
@@ -168,7 +171,13 @@ func (r *reading) read() (answer *format.Document, err error) {
 				continue
 			}
 		}
-		if !r.mayPass(err) || !r.nap(nap) {
+		if !r.mayPass(err) {
+			return answer, err
+		}
+		r.mu.Lock()
+		r.passing = err
+		r.mu.Unlock()
+		if !r.nap(nap) {
 			return answer, err
 		}
 	}
@@ -446,7 +455,8 @@ func (t *transfer) pump(fd int) (over bool) {
 
 // ReadFIFO reads one snapshot from the FIFO at the path, or that a link there
 // points to, in a pipe directory or elsewhere, and waits for its writer until
-// ctx is done. It is in either format.
+// ctx is done. It is in either format. The error is an *fs.PathError as a rule; after
+// ctx is done it wraps that of ctx, and why there was no snapshot before.
 func ReadFIFO(ctx context.Context, path string, limits Limits) (*format.Snapshot, error) {
 	path, err := filepath.EvalSymlinks(path)
 	if err != nil {
@@ -470,8 +480,24 @@ func ReadFIFO(ctx context.Context, path string, limits Limits) (*format.Snapshot
 		return r.answer.Snapshot, nil
 	case <-ctx.Done():
 		r.cancel()
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errNoReply}
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return nil, &fs.PathError{Op: "read", Path: path, Err: &noReply{ctx.Err(), r.passing}}
 	}
+}
+
+// A noReply is the error of a reading that was given up.
+type noReply struct{ done, passing error }
+
+func (e *noReply) Error() string {
+	if e.passing == nil {
+		return errNoReply.Error()
+	}
+	return fmt.Sprintf("%v: %v", errNoReply, cmp.Or(errors.Unwrap(e.passing), e.passing))
+}
+
+func (e *noReply) Unwrap() []error {
+	return slices.DeleteFunc([]error{e.done, e.passing}, func(err error) bool { return err == nil })
 }
 
 func newReading(dir *directory, name string, format textFormat, limits Limits, deadline time.Time) *reading {
