@@ -1,5 +1,5 @@
 // Command statvent reads the stats that the programs of a host publish at
-// named pipes, adds them up, and serves or prints the sum.
+// named pipes, brings them together, and serves or prints them.
 package main
 
 import (

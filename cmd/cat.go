@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -90,7 +91,7 @@ func (a *app) cat(ctx context.Context, opts catOptions) error {
 		}
 		err := result.Errors[last]
 		if errors.Is(err, gather.ErrNotFound) {
-			err = output.WithHint(err, "'statvent list' shows the sources in "+a.config.PipeDir)
+			err = output.WithHint(err, a.whereToLook(opts.names))
 		}
 		return err
 	}
@@ -101,6 +102,14 @@ func (a *app) cat(ctx context.Context, opts catOptions) error {
 		return err
 	}
 	return a.report(result)
+}
+
+// whereToLook says where what was named may be found.
+func (a *app) whereToLook(names []string) string {
+	if slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "retained-") }) {
+		return "what is retained of processes that have ended is part of the whole host alone: 'statvent cat'"
+	}
+	return "'statvent list' shows the sources in " + a.config.PipeDir
 }
 
 // assert prints which stats are not as expected. Of the rest it says only what may

@@ -23,6 +23,16 @@ func checkServe(c *config.Config) error {
 	if len(c.Listen) == 0 {
 		return c.Fail(config.Listen, errors.New("no address is named"))
 	}
+	for _, address := range c.Listen {
+		if err := listen.Check(address); err != nil {
+			return c.Fail(config.Listen, err)
+		}
+	}
+	if c.Pprof != "" {
+		if err := listen.Check(c.Pprof); err != nil {
+			return c.Fail(config.Pprof, err)
+		}
+	}
 	for _, name := range c.AllowedHosts {
 		if err := server.CheckHost(name); err != nil {
 			return c.Fail(config.AllowedHosts, err)
@@ -36,16 +46,6 @@ func checkServe(c *config.Config) error {
 func checkUnused(c *config.Config) error {
 	if err := checkServe(c); err != nil {
 		return err
-	}
-	for _, address := range c.Listen {
-		if err := listen.Check(address); err != nil {
-			return c.Fail(config.Listen, err)
-		}
-	}
-	if c.Pprof != "" {
-		if err := listen.Check(c.Pprof); err != nil {
-			return c.Fail(config.Pprof, err)
-		}
 	}
 	if err := webconfig.Check(c.WebConfig); err != nil {
 		return c.Fail(config.WebConfig, err)
@@ -86,7 +86,7 @@ func (a *app) check() error {
 	}
 	file := a.config.File
 	if file == "" {
-		file = "no file, the defaults and what else was said"
+		file = "there is no file; defaults, environment and options"
 	} else if text, err := os.ReadFile(file); err == nil && len(bytes.TrimSpace(text)) == 0 {
 		a.streams.Warn("%s is empty: a serve that starts takes the defaults, and one that runs goes on as before", file)
 	}

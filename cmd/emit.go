@@ -114,7 +114,7 @@ func (d *duration) Type() string { return "time" }
 func (d *duration) Set(s string) error {
 	parsed, err := config.ParseDuration(s)
 	if err == nil && (parsed <= 0 || parsed > longest) {
-		err = fmt.Errorf("%q is not between 0 and 100 years", s)
+		err = fmt.Errorf("%q is not more than 0 and at most 100 years", s)
 	}
 	*d = duration(parsed)
 	return err

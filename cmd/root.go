@@ -124,7 +124,7 @@ not be read, or some lines could not be stored (the others were printed, or stor
   statvent watch 'app.*'   # live, with rates
   statvent cat 3435        # one process
   statvent emit jobs.done  # count something, from a script`,
-		Version:       version(),
+		Version:       build().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          cobra.ArbitraryArgs,
@@ -160,6 +160,7 @@ not be read, or some lines could not be stored (the others were printed, or stor
 		// Scripts call it thousands of times, without need for the others.
 		return root
 	}
+	root.SetVersionTemplate("{{.Name}} {{.Version}}\n") // as the command version has it
 	root.AddCommand(newServe(a), newCat(a), newList(a), newWatch(a), newConfig(a), newVersion(a), newCompletion(a))
 	root.SetHelpCommand(newHelp(a))
 	if len(args) > 0 && isCompletion(args[0]) {

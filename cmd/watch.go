@@ -91,7 +91,7 @@ tools, for hosts that want a password or have a certificate of one's own.`,
 	config.AddFlag(cmd.Flags(), config.Aggregate, "")
 	config.AddFlag(cmd.Flags(), config.Owner, "")
 	cmd.Flags().BoolVar(&once, "once", false, "show one snapshot")
-	cmd.Flags().IntVar(&opts.count, "count", 0, "show that `many` snapshots; 0 is no end")
+	cmd.Flags().IntVar(&opts.count, "count", 0, "`number` of snapshots to show; 0 is no end")
 	cmd.Flags().StringArrayVar(&opts.urls, "url", nil, "`address` of a statvent serve; may be repeated")
 	cmd.Flags().StringArrayVarP(&opts.files, "file", "f", nil, "`file` with stats, - for standard input; may be repeated")
 	cmd.Flags().StringVar(&opts.httpConfig, "http-config", "", "`file` with basic_auth and tls_config for the addresses")
@@ -127,14 +127,14 @@ func (a *app) feed(cmd *cobra.Command, opts *watchOptions) (feed.Feed, error) {
 		}
 	}
 	var inputs []feed.Input
-	for _, address := range once(opts.urls) {
+	for _, address := range distinct(opts.urls) {
 		host, err := feed.NewHost(address, version(), http)
 		if err != nil {
 			return nil, usage(cmd, fmt.Errorf("--url: %w", err))
 		}
 		inputs = append(inputs, host)
 	}
-	for _, path := range once(opts.files) {
+	for _, path := range distinct(opts.files) {
 		if path == "-" {
 			inputs = append(inputs, feed.NewStream(a.streams.In))
 		} else {
@@ -144,8 +144,15 @@ func (a *app) feed(cmd *cobra.Command, opts *watchOptions) (feed.Feed, error) {
 	return feed.NewInputs(format.Combiner{Aggregate: options.Aggregate}, inputs...), nil
 }
 
-// once returns what is named, each once.
-func once(names []string) []string { return slices.Compact(slices.Sorted(slices.Values(names))) }
+// distinct returns what is named, each once.
+func distinct(names []string) (each []string) {
+	for _, name := range names {
+		if !slices.Contains(each, name) {
+			each = append(each, name)
+		}
+	}
+	return each
+}
 
 // watchSeries prints one snapshot after the other.
 func (a *app) watchSeries(ctx context.Context, from feed.Feed, opts *watchOptions) error {

@@ -129,7 +129,7 @@ var keys = []struct{ name, value, usage string }{
 	{AllowedHosts, "", "`name` that requests may call this host by, beside localhost and IP addresses; may be repeated"},
 	{MaxConnections, "256", "the most `connections` at a time"},
 	{WebConfig, "", "`file` with TLS and the users, as Prometheus' exporters have it"},
-	{Pprof, "", "`address` and port to serve profiles of serve itself at; none if empty"},
+	{Pprof, "", "`address` and port, or unix:PATH, to serve profiles of serve itself at; none if empty"},
 	{Path, "/stats", "`path` of the JSON document"},
 	{StateDir, "", "`directory` for what was seen last, $STATE_DIRECTORY or ~/.local/state/statvent if none is named"},
 	{LogLevel, "info", "least `level` that is logged: debug, info, warn or error"},

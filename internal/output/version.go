@@ -18,9 +18,11 @@ type Version struct {
 	Arch     string `json:"arch"`
 }
 
+func (v Version) String() string { return fmt.Sprintf("%s (%s, %s/%s)", v.Version, v.Go, v.OS, v.Arch) }
+
 var versionFormats = map[string]func(io.Writer, Version) error{
 	"plain": func(w io.Writer, v Version) error {
-		_, err := fmt.Fprintf(w, "statvent %s (%s, %s/%s)\n", v.Version, v.Go, v.OS, v.Arch)
+		_, err := fmt.Fprintf(w, "statvent %s\n", v)
 		return err
 	},
 	"json": func(w io.Writer, v Version) error { return encodeJSON(w, v) },

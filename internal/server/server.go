@@ -40,13 +40,13 @@ type Options struct {
 	Log       *slog.Logger
 
 	AllowedHosts   []string        // beside localhost and IP addresses
-	MaxConnections int             // DefaultMaxConnections if it is 0
+	MaxConnections int             // 256 if it is 0
 	Web            *webconfig.File // TLS and users; nil if there are none
 	Profiles       []net.Listener  // where the process can be profiled, if anywhere
 }
 
-// DefaultMaxConnections is how many connections there may be at a time.
-const DefaultMaxConnections = 256
+// defaultMaxConnections is how many connections there may be at a time.
+const defaultMaxConnections = 256
 
 // A Server serves the stats of a host. Requests that arrive while the pipes are
 // being read share that collection.
@@ -80,7 +80,7 @@ func New(opts Options) *Server {
 		metrics:     newMetrics(opts.Version),
 		alone:       make(chan struct{}, maxAlone),
 		hosts:       newHosts(opts.Log, opts.AllowedHosts),
-		connections: newConnections(opts.Log, cmp.Or(opts.MaxConnections, DefaultMaxConnections)),
+		connections: newConnections(opts.Log, cmp.Or(opts.MaxConnections, defaultMaxConnections)),
 		ctx:         ctx,
 		cancel:      cancel,
 	}
