@@ -13,9 +13,11 @@
 # make cover  how much of pkg/ its tests run, and what they don't
 # make screenshot  the live page, into docs/page.png (6 minutes)
 # make dist   what is released, into dist/: archives, Debian packages, checksums
-# The other targets are parts of make test.
+# make build, completions and man write what the repository or bin/ has; the other targets are
+# parts of make test.
 
 GO ?= go
+export GO
 LINT = $(GO) tool -modfile=tools/go.mod golangci-lint
 FUZZTIME ?= 5s
 MINUTES ?= 15

@@ -10,7 +10,7 @@ fi
 dir=$1
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-CGO_ENABLED=0 go build -o "$tmp/statvent" .
+CGO_ENABLED=0 "${GO:-go}" build -o "$tmp/statvent" .
 mkdir "$tmp/new"
 "$tmp/statvent" completion bash >"$tmp/new/statvent.bash"
 "$tmp/statvent" completion zsh >"$tmp/new/_statvent"

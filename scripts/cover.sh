@@ -8,10 +8,10 @@ chmod 755 "$work"
 mkdir -m 777 "$work/programs"
 export GOCOVERDIR="$work/programs" # of programs that other users run as well
 for package in format pipes statvent; do
-	go test -c -coverpkg=./pkg/... -o "$work/$package.test" "./pkg/$package"
+	"${GO:-go}" test -c -coverpkg=./pkg/... -o "$work/$package.test" "./pkg/$package"
 	(cd "pkg/$package" && "$work/$package.test" -test.coverprofile="$work/$package.out")
 done
-go tool covdata textfmt -i="$GOCOVERDIR" -o="$work/programs.out"
+"${GO:-go}" tool covdata textfmt -i="$GOCOVERDIR" -o="$work/programs.out"
 awk '
 	/^mode:/ { next }
 	{ statements[$1] = $2; if ($3 > 0) ran[$1] = 1 }

@@ -45,7 +45,7 @@ trap 'rm -rf "$work"' EXIT
 
 # nfpm is in a module of its own, so that what checks the code doesn't need it.
 nfpm=$work/nfpm
-GOOS='' GOARCH='' go build -modfile=tools/nfpm/go.mod -o "$nfpm" github.com/goreleaser/nfpm/v2/cmd/nfpm || nfpm=
+GOOS='' GOARCH='' "${GO:-go}" build -modfile=tools/nfpm/go.mod -o "$nfpm" github.com/goreleaser/nfpm/v2/cmd/nfpm || nfpm=
 
 copy() { # copy DIR PATH...: into DIR, for all to read, whatever the modes here
 	to=$1
@@ -112,7 +112,7 @@ for target; do
 	echo "build $name"
 	docs "$work/$name"
 	copy "$work/$name" completions man
-	GOOS=$os GOARCH=$arch GOAMD64=v1 GOARM64=v8.0 CGO_ENABLED=0 go build -trimpath -buildvcs=false \
+	GOOS=$os GOARCH=$arch GOAMD64=v1 GOARM64=v8.0 CGO_ENABLED=0 "${GO:-go}" build -trimpath -buildvcs=false \
 		-tags nethttpomithttp2 -ldflags "-s -w $stamps" -o "$work/$name/statvent" .
 	archive "$name"
 	if [ "$os" = linux ] && [ -n "$nfpm" ]; then

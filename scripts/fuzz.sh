@@ -12,10 +12,10 @@ only_ended() {
 		! grep -q 'Failing input written' "$log"
 }
 
-for package in $(go list ./...); do
-	for target in $(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
+for package in $("${GO:-go}" list ./...); do
+	for target in $("${GO:-go}" test -list '^Fuzz' "$package" | grep '^Fuzz' || true); do
 		echo "fuzz $package $target"
-		go test -run '^$' -fuzz "^$target\$" -fuzztime "$1" -fuzzminimizetime 10x "$package" >"$log" 2>&1 || only_ended || {
+		"${GO:-go}" test -run '^$' -fuzz "^$target\$" -fuzztime "$1" -fuzzminimizetime 10x "$package" >"$log" 2>&1 || only_ended || {
 			cat "$log"
 			exit 1
 		}

@@ -5,7 +5,7 @@
 set -eu
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
-if go test -v "$@" >"$log" 2>&1; then
+if "${GO:-go}" test -v "$@" >"$log" 2>&1; then
 	grep -E '^ok' "$log"
 	grep -B 1 -E '^ *--- SKIP' "$log" | grep -vE '^(--|=== .*)$' || true
 else

@@ -10,7 +10,7 @@ fi
 dir=$1
 tmp=$(mktemp -d)
 trap 'rm -rf "$tmp"' EXIT
-CGO_ENABLED=0 go run ./scripts/manpages "$tmp"
+CGO_ENABLED=0 "${GO:-go}" run ./scripts/manpages "$tmp"
 if [ -z "$check" ]; then
 	mkdir -p "$dir"
 	rm -f "$dir"/*.1

@@ -20,4 +20,4 @@ cat >"$fonts" <<END
 </fontconfig>
 END
 FONTCONFIG_FILE=$fonts STATVENT_SCREENSHOT=$file \
-	go test -count=1 -timeout 30m -run '^TestScreenshot$' ./e2e
+	"${GO:-go}" test -count=1 -timeout 30m -run '^TestScreenshot$' ./e2e
