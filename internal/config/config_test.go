@@ -53,7 +53,7 @@ func TestDefaults(t *testing.T) {
 		LogLevel: "info", LogFormat: "text", Interval: time.Second,
 		StateDir: "/nowhere/.local/state/statvent",
 		Limits: pipes.Limits{
-			MaxBytes: 64 << 20, MaxStats: 100_000, MaxLine: 64 << 10, MaxSources: 10_000, MaxHostStats: 100_000, MaxHostBytes: 512 << 20,
+			MaxBytes: 64 << 20, MaxStats: 100_000, MaxLine: 64 << 10, MaxSources: 10_000, MaxHostStats: 100_000, MaxHostBytes: 128 << 20,
 			MaxRetainedBytes: 64 << 20, MaxRetainedStats: 200_000,
 		},
 	}

@@ -94,11 +94,11 @@ func (o CollectorOptions) withDefaults() CollectorOptions {
 //
 // Where there are more sources, or names of stats, than the Limits have places for,
 // they are shared: a user may have three quarters of the places that other users
-// don't have (and of the memory in the same way), and a source three quarters of the places for names that its user may
-// have and its other sources don't. Who has a place keeps it. So whoever comes first,
-// with however many, leaves places for those who come with few. A name is refused to a
-// user: others may have it. What is counted under names without a place is added up under
-// format.Overflow.
+// don't have, and a source three quarters of the places for names that its user may
+// have and its other sources don't. Memory is shared among users in the same way. Who
+// has a place keeps it. So whoever comes first, with however many, leaves places for
+// those who come with few. A name is refused to a user: others may have it. What is
+// counted under names without a place is added up under format.Overflow.
 type Collector struct {
 	opts       CollectorOptions
 	maxSources int
@@ -525,7 +525,7 @@ func (c *Collector) conclude(collection *Collection, dir *directory, l *listing,
 		if limit, ok := failedBy(err); ok {
 			c.hits.add(limit.Limit, limit.Max, s.uid())
 			if limit.Limit == LimitHostBytes && s.isFinal() {
-				chores.final(s) // what is folded takes no room
+				chores.final(s) // what is folded is retained, and takes no room here
 			}
 		}
 		s.silent(collection.Time, err)

@@ -23,7 +23,7 @@ import (
 
 func TestLimitsHaveDefaults(t *testing.T) {
 	defaults := Limits{
-		MaxBytes: 64 << 20, MaxStats: 100_000, MaxLine: 64 << 10, MaxSources: 10_000, MaxHostStats: 100_000, MaxHostBytes: 512 << 20,
+		MaxBytes: 64 << 20, MaxStats: 100_000, MaxLine: 64 << 10, MaxSources: 10_000, MaxHostStats: 100_000, MaxHostBytes: 128 << 20,
 		MaxRetainedBytes: 64 << 20, MaxRetainedStats: 200_000,
 	}
 	for _, none := range []Limits{{}, {-1, -1, -1, -1, -1, -1, -1, -1}} {

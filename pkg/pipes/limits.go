@@ -25,7 +25,7 @@ type Limits struct {
 	MaxHostStats int
 
 	// MaxHostBytes bounds what all sources of a Collector have sent together, a line
-	// counted as 32 bytes more than it has; 512 MiB. A source for which there is no room
+	// counted as 32 bytes more than it has; 128 MiB. A source for which there is no room
 	// fails.
 	MaxHostBytes int
 
@@ -42,7 +42,7 @@ const (
 	DefaultMaxLine          = format.DefaultMaxLine
 	DefaultMaxSources       = 10_000
 	DefaultMaxHostStats     = 100_000
-	DefaultMaxHostBytes     = 512 << 20
+	DefaultMaxHostBytes     = 128 << 20
 	DefaultMaxRetainedBytes = 64 << 20
 	DefaultMaxRetainedStats = 200_000
 )
