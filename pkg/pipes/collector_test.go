@@ -39,8 +39,12 @@ func deadPID(t *testing.T) int {
 	return 0
 }
 
-// The deadline of Collectors whose sources are made to miss it.
-const shortDeadline = 500 * time.Millisecond
+// The deadline of Collectors whose sources are made to miss it, and where others are
+// not to, on a busy machine either.
+const (
+	shortDeadline = 500 * time.Millisecond
+	ampleDeadline = 4 * shortDeadline
+)
 
 // collectWithin collects, and checks that it took no longer than that.
 func collectWithin(t *testing.T, c *Collector, limit time.Duration) *Collection {
@@ -69,7 +73,7 @@ func collectAtOnce(t *testing.T, c *Collector, check func(c *Collection)) {
 	t.Helper()
 	best := time.Hour
 	for n := 0; n < 3 || n < 20 && best > notWaited; n++ {
-		collection := collectWithin(t, c, waited)
+		collection := collect(t, c)
 		check(collection)
 		best = min(best, collection.Took)
 	}
@@ -206,12 +210,12 @@ func TestSlowSourceCostsOthersOneDeadlineAtTheMost(t *testing.T) {
 				<-time.After(shortDeadline / 10) // somewhat slow, and waited for
 				_ = writeAll(w, []byte("x: 7\n"))
 			})
-			c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline, Tidy: true, StaleAfter: time.Nanosecond})
+			c := newCollector(t, CollectorOptions{Dir: dir, Deadline: ampleDeadline, Tidy: true, StaleAfter: time.Nanosecond})
 
-			first := collectWithin(t, c, waited)
+			first := collectWithin(t, c, 2*ampleDeadline)
 			checkGood(first)
 			checkState(t, first, ownStem(), Unresponsive)
-			if first.Took < shortDeadline {
+			if first.Took < ampleDeadline {
 				t.Errorf("the source was waited for %v only", first.Took)
 			}
 			collectAtOnce(t, c, func(next *Collection) {
@@ -229,7 +233,7 @@ func TestSlowSourceCostsOthersOneDeadlineAtTheMost(t *testing.T) {
 			eventually(t, "the source has a pipe again", func() bool { return source.again.Load() > 0 })
 
 			// It answers again, and is asked for what it has now.
-			again := collectWithin(t, c, waited)
+			again := collectWithin(t, c, 2*ampleDeadline)
 			checkGood(again)
 			checkLive(t, again, ownStem(), "x: 7\n")
 		})
@@ -263,8 +267,8 @@ func TestSourceThatNobodyWritesToIsWaitedForOnce(t *testing.T) {
 	dir := t.TempDir()
 	checkGood := goodSources(t, dir)
 	path := mkfifo(t, filepath.Join(dir, ownStem()+".stats"))
-	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline})
-	first := collectWithin(t, c, waited)
+	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: ampleDeadline})
+	first := collectWithin(t, c, 2*ampleDeadline)
 	checkGood(first)
 	checkState(t, first, ownStem(), Unresponsive)
 	collectAtOnce(t, c, func(next *Collection) {
@@ -274,8 +278,8 @@ func TestSourceThatNobodyWritesToIsWaitedForOnce(t *testing.T) {
 	// Another pipe in its place is waited for.
 	noErr(t, os.Remove(path))
 	mkfifo(t, path)
-	changed := collectWithin(t, c, waited)
-	if changed.Took < shortDeadline {
+	changed := collectWithin(t, c, 2*ampleDeadline)
+	if changed.Took < ampleDeadline {
 		t.Errorf("the fresh pipe was waited for %v only", changed.Took)
 	}
 	checkState(t, changed, ownStem(), Unresponsive)
@@ -557,10 +561,13 @@ func TestPublisherWhosePipeWasDeletedIsUnresponsive(t *testing.T) {
 	noLeaks(t)
 	dir := t.TempDir()
 	p := publish(t, PublisherOptions{Dir: dir, Name: "web", checkEvery: time.Hour}, renderText("x: 1\n"))
-	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline, Tidy: true, StaleAfter: time.Nanosecond})
+	opts := CollectorOptions{Dir: dir, Deadline: patience, Tidy: true, StaleAfter: time.Nanosecond}
+	c := newCollector(t, opts)
 	checkLive(t, collect(t, c), "web", "x: 1\n")
 	noErr(t, os.Remove(p.Path()))
-	checkLive(t, collectWithin(t, c, waited), "web", "x: 1\n") // by the other pipe
+	checkLive(t, collectWithin(t, c, patience/2), "web", "x: 1\n") // by the other pipe
+	opts.Deadline = shortDeadline
+	c.Change(opts)
 	noErr(t, os.Remove(typedPath(p)))
 	check := func(collection *Collection) {
 		t.Helper()
@@ -572,6 +579,8 @@ func TestPublisherWhosePipeWasDeletedIsUnresponsive(t *testing.T) {
 	check(collectWithin(t, c, waited))
 	collectAtOnce(t, c, check)
 	p.check()
+	opts.Deadline = patience
+	c.Change(opts)
 	checkLive(t, collect(t, c), "web", "x: 1\n")
 	noErr(t, p.Close())
 	if collection := collect(t, c); len(collection.Sources) != 0 {
@@ -594,6 +603,7 @@ func TestPublisherWithoutTypedPipeIsNotReadAsPlain(t *testing.T) {
 		}
 	}
 	p.check()
+	c.Change(CollectorOptions{Deadline: patience})
 	checkLive(t, collect(t, c), "web", "g: 5\nn: 0\n")
 }
 
@@ -718,7 +728,7 @@ func TestStoppedProcessIsUnresponsiveAndKeepsItsPipe(t *testing.T) {
 	dir := t.TempDir()
 	checkGood := goodSources(t, dir)
 	h := startHelper(t, "publish", dir, "web")
-	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline, Tidy: true, StaleAfter: time.Nanosecond})
+	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: ampleDeadline, Tidy: true, StaleAfter: time.Nanosecond})
 	checkLive(t, collect(t, c), "web", "x: 1\n")
 	h.signal(t, syscall.SIGSTOP)
 	h.awaitStopped(t)
@@ -731,7 +741,7 @@ func TestStoppedProcessIsUnresponsiveAndKeepsItsPipe(t *testing.T) {
 			t.Errorf("its pid is %d, want %d", s.PID, h.cmd.Process.Pid)
 		}
 	}
-	check(collectWithin(t, c, waited))
+	check(collectWithin(t, c, 2*ampleDeadline))
 	collectAtOnce(t, c, check)
 	if after := stat(t, filepath.Join(dir, "web.stats")); after.id != before.id {
 		t.Error("its pipe is another one")
@@ -862,7 +872,7 @@ func TestPlainPipeOfADeadProcessIsRemovedAfterAWhile(t *testing.T) {
 	}
 	best := time.Hour
 	eventually(t, "the pipes are removed", func() bool {
-		collection := collectWithin(t, c, waited)
+		collection := collect(t, c)
 		c.tidying.Wait()
 		checkGood(collection)
 		best = min(best, collection.Took)
@@ -1387,12 +1397,12 @@ func checkModesWithoutOwner(dir string) error {
 		}
 		began := time.Now()
 		err = p.Close()
-		if took := time.Since(began); err != nil || took > time.Second {
+		if took := time.Since(began); err != nil || took > patience/2 {
 			return fmt.Errorf("with mode %#o Close took %v: %w", mode, took, err)
 		}
 		select {
 		case <-p.stats.done:
-		case <-time.After(time.Second):
+		case <-time.After(patience):
 			return fmt.Errorf("with mode %#o the publisher's goroutine does not end", mode)
 		}
 	}

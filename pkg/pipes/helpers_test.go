@@ -469,6 +469,19 @@ func newCollector(t testing.TB, opts CollectorOptions) *Collector {
 	return c
 }
 
+// acquainted returns a Collector that is closed at the end of the test, and has
+// collected once with patience: whoever has answered by then counts from here on, when
+// others are to miss the deadline and a busy machine may make anybody miss it.
+func acquainted(t testing.TB, opts CollectorOptions) (*Collector, *Collection) {
+	t.Helper()
+	patient := opts
+	patient.Deadline = patience
+	c := newCollector(t, patient)
+	first := tidied(t, c)
+	c.Change(opts)
+	return c, first
+}
+
 func collect(t testing.TB, c *Collector) *Collection {
 	t.Helper()
 	collection, err := c.Collect(context.Background())
@@ -740,13 +753,9 @@ func closesAtOnce(t *testing.T, start func() *Publisher) {
 		dir := p.opts.Dir
 		began := time.Now()
 		err := p.Close()
-		took := time.Since(began)
-		best = min(best, took)
+		best = min(best, time.Since(began))
 		if err != nil {
 			t.Errorf("Close: %v", err)
-		}
-		if took > 100*time.Millisecond+slack {
-			t.Errorf("Close took %v", took)
 		}
 		checkEntries(t, dir)
 	}
@@ -756,9 +765,11 @@ func closesAtOnce(t *testing.T, start func() *Publisher) {
 }
 
 // runtimeHas tells whether some goroutine is in that function.
-func runtimeHas(function string) bool {
+func runtimeHas(function string) bool { return goroutinesIn(function) > 0 }
+
+func goroutinesIn(function string) int {
 	buf := make([]byte, 1<<20)
-	return bytes.Contains(buf[:runtime.Stack(buf, true)], []byte(function))
+	return bytes.Count(buf[:runtime.Stack(buf, true)], []byte(function))
 }
 
 // ours returns the names of a publisher's files.

@@ -214,21 +214,20 @@ func TestPublisherOutOfDescriptorsStaysInTheTotal(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			h := startHelper(t, "few-descriptors", dir, strconv.Itoa(free))
-			c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline, Tidy: true})
-			check := func() {
+			c, first := acquainted(t, CollectorOptions{Dir: dir, Deadline: shortDeadline, Tidy: true})
+			check := func(collection *Collection) {
 				t.Helper()
-				collection := tidied(t, c)
 				checkCount(t, collection, 5)
 				if len(collection.Sources) != 1 || collection.Sources[0].Kind != TypedSource {
 					t.Errorf("the sources are%s", describe(collection))
 				}
 			}
-			check()
-			check()
+			check(first)
+			check(tidied(t, c))
 			h.say(t, "fill")
 			h.await(t, "full")
 			for range 6 {
-				check()
+				check(tidied(t, c))
 			}
 			h.end(t)
 			checkCount(t, tidied(t, c), 5)
@@ -284,8 +283,8 @@ func withOneDescriptor(t *testing.T, c *Collector) (*Collection, error) {
 func TestCollectorOutOfDescriptorsBuriesNobody(t *testing.T) {
 	dir := memoryDir(t)
 	h := startTally(t, 5, dir, "4000000")
-	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline / 5, Tidy: true, StaleAfter: time.Nanosecond})
-	checkCount(t, tidied(t, c), 5)
+	c, first := acquainted(t, CollectorOptions{Dir: dir, Deadline: shortDeadline / 5, Tidy: true, StaleAfter: time.Nanosecond})
+	checkCount(t, first, 5)
 	h.signal(t, syscall.SIGSTOP)
 	h.awaitStopped(t)
 	for range 2 {

@@ -34,20 +34,18 @@ func TestSavedStateIsNotThatOfAnotherWithTheSameID(t *testing.T) {
 	check := func(what string, users ...int) {
 		t.Run(what, func(t *testing.T) {
 			dir, stateDir := worldDir(t), t.TempDir()
-			saver := func() *Collector {
-				return newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline, Tidy: true, StateDir: stateDir, Owners: users})
-			}
+			opts := CollectorOptions{Dir: dir, Deadline: shortDeadline, Tidy: true, StateDir: stateDir, Owners: users}
 			victim := startTally(t, 3, dir, "web", "nobody")
-			c := saver()
-			checkCount(t, tidied(t, c), 3)
-			steal(t, dir, "evil", find(t, tidied(t, c), "web").ID, true)
+			c, first := acquainted(t, opts)
+			checkCount(t, first, 3)
+			steal(t, dir, "evil", find(t, first, "web").ID, true)
 			for range 3 {
 				checkCount(t, tidied(t, c), 3)
 			}
 			c.Close() // which saves
 			victim.kill()
 			for range 3 {
-				c = saver()
+				c = newCollector(t, opts)
 				checkCount(t, tidied(t, c), 3)
 				checkCount(t, tidied(t, c), 3)
 				c.Close()
@@ -64,10 +62,10 @@ func TestNameOfOneThatIsFoldedHasNothingOfIt(t *testing.T) {
 	needsRoot(t, "it takes three users")
 	for _, alive := range []bool{true, false} {
 		dir := worldDir(t)
-		c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline, Tidy: true})
 		victim := startTally(t, 3, dir, "web", "nobody")
-		checkCount(t, tidied(t, c), 3)
-		source := find(t, collect(t, c), "web")
+		c, first := acquainted(t, CollectorOptions{Dir: dir, Deadline: shortDeadline, Tidy: true})
+		checkCount(t, first, 3)
+		source := find(t, first, "web")
 		victim.kill()
 		checkCount(t, tidied(t, c), 3)
 		if exists(source.Path) {

@@ -45,8 +45,8 @@ func checkTally(t *testing.T, c *Collection, name string, state State, whole boo
 func TestStoppedProcessCountsWithWhatItSaidLast(t *testing.T) {
 	dir := t.TempDir()
 	h := startTally(t, 3, dir, "web")
-	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline, Tidy: true, StaleAfter: time.Nanosecond})
-	checkTally(t, tidied(t, c), "web", Live, true)
+	c, first := acquainted(t, CollectorOptions{Dir: dir, Deadline: shortDeadline, Tidy: true, StaleAfter: time.Nanosecond})
+	checkTally(t, first, "web", Live, true)
 	h.signal(t, syscall.SIGSTOP)
 	h.awaitStopped(t)
 	began := time.Now()
@@ -545,7 +545,7 @@ func TestSourceThatLostItsPipeAndEndsIsCountedOnce(t *testing.T) {
 	}
 	noErr(t, p.Close())
 	eventually(t, "the final is read", func() bool { return slices.Contains(wasRead(), typedName("web", p.id)) })
-	time.Sleep(10 * time.Millisecond) // and the reading is over
+	eventually(t, "that reading is over, and the slow one is not", func() bool { return goroutinesIn("pipes.(*reading).run(") == 1 })
 	unlockRetained(lock)
 	must(dir.fold(os.Geteuid(), nil))
 	noErr(t, Retain(path, tallied(1))) // which drops its note

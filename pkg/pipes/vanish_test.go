@@ -18,13 +18,14 @@ func TestPipesThatGoOneByOneDelayNobodyForLong(t *testing.T) {
 	dir := worldDir(t)
 	startTally(t, 3, dir, "web", "nobody")
 	writeRetained(t, dir, nobody, 100)
+	c, first := acquainted(t, CollectorOptions{Dir: dir, Deadline: shortDeadline})
+	checkCount(t, first, 103)
 	var paths []string
 	for range 2000 {
 		path := mkfifo(t, filepath.Join(dir, typedName("evil", newID())))
 		give(t, path, stranger)
 		paths = append(paths, path)
 	}
-	c := newCollector(t, CollectorOptions{Dir: dir, Deadline: shortDeadline})
 	checkCount(t, collect(t, c), 103) // the evil ones are not waited for again
 	began := time.Now()
 	collect(t, c)
