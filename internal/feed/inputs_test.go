@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/statvent/statvent/internal/watch"
@@ -83,7 +84,9 @@ func TestInputsAreAddedUp(t *testing.T) {
 	}
 }
 
-func TestInputThatFailsKeepsItsValues(t *testing.T) {
+func TestInputThatFailsKeepsItsValues(t *testing.T) { synctest.Test(t, inputThatFailsKeepsItsValues) }
+
+func inputThatFailsKeepsItsValues(t *testing.T) {
 	a, b := &fake{name: "a", always: counted("a", 1)}, &fake{name: "b", always: counted("b", 10)}
 	f := feedOf(t, a, b)
 	if u := next(t, f); !u.Others || total(u) != 11 {
@@ -93,11 +96,12 @@ func TestInputThatFailsKeepsItsValues(t *testing.T) {
 		t.Error("there are others, and nothing has changed")
 	}
 	a.always, b.always = counted("a", 2), failed("refused")
+	time.Sleep(3 * time.Second)
 	u := next(t, f)
 	if total(u) != 12 || u.Others || !u.Partial || states(u) != "a live, b failed, b live" {
 		t.Errorf("while one fails: %d of %s, %+v", total(u), states(u), u)
 	}
-	if len(u.Problems) != 1 || !strings.HasPrefix(u.Problems[0], "b: refused (its values are of 0s ago)") {
+	if len(u.Problems) != 1 || !strings.HasPrefix(u.Problems[0], "b: refused (its values are of 3s ago)") {
 		t.Errorf("the problems are %q", u.Problems)
 	}
 	b.always = counted("b", 1010)
@@ -125,18 +129,23 @@ func TestAllInputsFail(t *testing.T) {
 }
 
 // One that hangs is waited for once.
-func TestInputThatHangs(t *testing.T) {
+func TestInputThatHangs(t *testing.T) { synctest.Test(t, inputThatHangs) }
+
+func inputThatHangs(t *testing.T) {
 	a, b := &fake{name: "a", always: counted("a", 1)}, &fake{name: "b", next: make(chan inputResult)}
 	f := feedOf(t, a, b)
-	f.patience = 50 * time.Millisecond
+	began := time.Now()
 	u := next(t, f)
+	if took := time.Since(began); took != patience {
+		t.Errorf("it was waited for %v", took)
+	}
 	if total(u) != 1 || states(u) != "a live, b unresponsive" || len(u.Problems) != 1 || u.Problems[0] != "b: no answer yet" {
 		t.Errorf("%d of %s, %q", total(u), states(u), u.Problems)
 	}
-	f.patience = time.Hour
+	began = time.Now()
 	a.always = counted("a", 2)
-	if u := next(t, f); total(u) != 2 {
-		t.Errorf("beside one that hangs: %d", total(u))
+	if u := next(t, f); total(u) != 2 || time.Since(began) != 0 {
+		t.Errorf("beside one that hangs: %d, after %v", total(u), time.Since(began))
 	}
 	b.next <- *counted("b", 10)
 	for u = next(t, f); total(u) != 12; u = next(t, f) { // until the answer is there
