@@ -175,8 +175,10 @@ func TestStalledReadersMakeRoom(t *testing.T) {
 		_, err := stalled.Write(make([]byte, 1<<20))
 		written <- err
 	}()
-	for !stalled.stalled.Load() {
-		time.Sleep(time.Millisecond)
+	for deadline := time.Now().Add(20 * time.Second); !stalled.stalled.Load(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the writing isn't seen to stall")
+		}
 	}
 	conn, _ := net.Pipe()
 	if m.add(conn, now.Add(maxStall/2)) != nil {
