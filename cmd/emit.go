@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -274,7 +275,7 @@ func (a *app) store(ctx context.Context, opts emitOptions, changes *format.Chang
 
 // emitLines stores what is read from stdin.
 func (a *app) emitLines(ctx context.Context, opts emitOptions, changes *format.Changes) error {
-	good, bad, err := a.readLines(opts, emit.Stored(changes, a.config.Limits.MaxRetainedStats))
+	good, bad, err := a.readLines(opts, opts.lineReader(emit.Stored(changes, a.config.Limits.MaxRetainedStats)))
 	switch {
 	case good == 0 && err != nil:
 		return fmt.Errorf("nothing is stored: stdin can't be read: %w", err)
@@ -289,13 +290,17 @@ func (a *app) emitLines(ctx context.Context, opts emitOptions, changes *format.C
 	return a.leftOut(opts, bad, err)
 }
 
-// readLines applies the lines of stdin to a target, says which it can't, and
-// returns how many there were of both. Its error is that of stdin.
-func (a *app) readLines(opts emitOptions, target *emit.Target) (good, bad int, err error) {
-	apply := func(line string) error { return opts.verb().Line(target, line) }
-	if opts.typed {
-		apply = func(line string) error { return emit.TypedLine(target, line) }
+// lineReader returns what applies a line of stdin to a target.
+func (o emitOptions) lineReader(target *emit.Target) func(line string) error {
+	if o.typed {
+		return func(line string) error { return emit.TypedLine(target, line) }
 	}
+	return func(line string) error { return o.verb().Line(target, line) }
+}
+
+// readLines applies the lines of stdin, says which it can't, and returns how many
+// there were of both. Its error is that of stdin.
+func (a *app) readLines(opts emitOptions, apply func(line string) error) (good, bad int, err error) {
 	const named = 20
 	good, err = emit.ReadLines(a.streams.In, apply, func(number int, err error) {
 		if bad++; bad <= named && !opts.quiet {
@@ -342,8 +347,14 @@ func (a *app) emitTiming(ctx context.Context, opts emitOptions, changes *format.
 	return exitCode(timing.Status)
 }
 
-// drainTime is how long --hold goes on after a signal with what it can read at once.
-const drainTime = 100 * time.Millisecond
+// After a signal --hold goes on with what is there to be read. It ends where there has
+// been nothing for maxQuiet drainTimes, one of which the machine may have taken for
+// itself, and after maxDrains if somebody writes without end.
+const (
+	drainTime = 50 * time.Millisecond
+	maxQuiet  = 2
+	maxDrains = 40
+)
 
 // emitLive publishes what is read from stdin until that ends, or a signal comes.
 func (a *app) emitLive(ctx context.Context, opts emitOptions) error {
@@ -355,9 +366,14 @@ func (a *app) emitLive(ctx context.Context, opts emitOptions) error {
 	if err != nil {
 		return fmt.Errorf("nothing is published: %w", err)
 	}
+	var lines atomic.Int64
+	apply := opts.lineReader(emit.Live(registry))
 	ended := make(chan func() error, 1)
 	go func() {
-		_, bad, err := a.readLines(opts, emit.Live(registry))
+		_, bad, err := a.readLines(opts, func(line string) error {
+			lines.Add(1)
+			return apply(line)
+		})
 		ended <- func() error {
 			if ctx.Err() != nil {
 				err = nil // what follows a signal isn't read
@@ -370,11 +386,7 @@ func (a *app) emitLive(ctx context.Context, opts emitOptions) error {
 		err = leftOut()
 	case <-ctx.Done():
 		emit.EndAtPause(os.Stdin)
-		select {
-		case leftOut := <-ended:
-			err = leftOut()
-		case <-time.After(drainTime): // it waits for more
-		}
+		err = drained(ended, &lines)
 	}
 	if closeErr := recorder.Close(); errors.Is(closeErr, pipes.ErrFull) {
 		a.streams.Warn("%v", closeErr) // it counts
@@ -382,4 +394,26 @@ func (a *app) emitLive(ctx context.Context, opts emitOptions) error {
 		return fmt.Errorf("what was counted is not stored: %w", closeErr)
 	}
 	return err
+}
+
+// drained waits until the reading has ended, whose error it returns, or waits for more
+// lines.
+func drained(ended <-chan func() error, lines *atomic.Int64) error {
+	for drains, quiet := 0, 0; drains < maxDrains && quiet < maxQuiet; drains++ {
+		before := lines.Load()
+		select {
+		case leftOut := <-ended:
+			return leftOut()
+		case <-time.After(drainTime):
+		}
+		if quiet++; lines.Load() != before || emit.HasMore(os.Stdin) {
+			quiet = 0
+		}
+	}
+	select {
+	case leftOut := <-ended:
+		return leftOut()
+	default:
+		return nil
+	}
 }

@@ -159,6 +159,25 @@ func TestHoldReadsOnAfterASignal(t *testing.T) {
 	catWants(t, e.dir, "jobs=7000")
 }
 
+// Nor does it read for ever.
+func TestHoldEndsWhileSomebodyWrites(t *testing.T) {
+	t.Parallel()
+	e := newEmitter(t)
+	h := startHold(t, e, "--name", "nightly", "-")
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		for {
+			if _, err := io.WriteString(h.stdin, strings.Repeat("jobs: 1\n", 1000)); err != nil {
+				return
+			}
+		}
+	}()
+	waitUntil(t, "it is there", func() bool { return len(contents(t, e.dir)) > 0 })
+	h.endBy(syscall.SIGTERM)
+	<-written
+}
+
 func TestHoldWithVerbs(t *testing.T) {
 	t.Parallel()
 	e := newEmitter(t)

@@ -10,3 +10,6 @@ func sentByTerminal(os.Signal) bool { return true }
 
 // EndAtPause does nothing here.
 func EndAtPause(*os.File) {}
+
+// HasMore can't tell here.
+func HasMore(*os.File) bool { return false }

@@ -37,3 +37,16 @@ func EndAtPause(pipe *os.File) {
 		_ = unix.SetNonblock(int(pipe.Fd()), true)
 	}
 }
+
+// HasMore tells whether a pipe has something to read, or has come to its end.
+func HasMore(pipe *os.File) (has bool) {
+	conn, err := pipe.SyscallConn() // Fd may have it wait again
+	if err != nil {
+		return false
+	}
+	_ = conn.Control(func(fd uintptr) {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+		has = n > 0 && err == nil
+	})
+	return has
+}
