@@ -161,7 +161,7 @@ func TestLimitsAreSeen(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		l.more = []string{"--deadline", "1s"}
+		l.more = []string{"--deadline", "5s"}
 		warning := fmt.Sprintf("195 more sources of %s are not read: max_sources is 8; one user has 6 of them at the most", user)
 		l.says(3, []string{" live ", warning}, "list")
 		l.says(3, []string{"z.requests: 5\n", warning}, "cat")

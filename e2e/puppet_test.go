@@ -252,7 +252,7 @@ func TestGaugesEndWithTheirProcess(t *testing.T) {
 func TestStoppedProcess(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	serve := startServe(t, dir, "--deadline", "500ms")
+	serve := startServe(t, dir, "--deadline", "3s") // for whoever isn't stopped on a busy machine
 	p := startPuppet(t, dir)
 	p.do("incr jobs 10", "incr seconds 0.5", "set users 4", "start")
 	wants(t, dir, serve, "jobs=10", "seconds=0.5", "users=4")
