@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -250,21 +249,6 @@ func TestWatchdogOfAServeThatIsStopped(t *testing.T) {
 	}
 }
 
-// freePorts returns ports that nobody listens on just now.
-func freePorts(t *testing.T, n int) []int {
-	t.Helper()
-	var ports []int
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
-	}
-	return ports
-}
-
 // systemd listens, starts serve for the first who comes, and passes its sockets in:
 // nobody is refused, and serve listens at no other.
 func TestSocketActivation(t *testing.T) {
@@ -272,8 +256,8 @@ func TestSocketActivation(t *testing.T) {
 	activate := lookup(t, "systemd-socket-activate")
 	dir := t.TempDir()
 	startPublisher(t, dir, "a=1")
-	ports, manager := freePorts(t, 2), startManager(t)
-	addresses := []string{fmt.Sprintf("127.0.0.1:%d", ports[0]), fmt.Sprintf("127.0.0.1:%d", ports[1])}
+	manager := startManager(t)
+	addresses := []string{freeAddress(t, "127.0.0.1"), freeAddress(t, "127.0.0.1")}
 	cmd := exec.Command(activate, "-l", addresses[0], "-l", addresses[1],
 		"-E", "NOTIFY_SOCKET="+manager.path, "-E", "STATVENT_STATE_DIR="+t.TempDir(), "-E", "STATVENT_DEADLINE=10s",
 		binary, "serve", "-d", dir, "--listen", "192.0.2.1:7828") // an address that isn't this host's
@@ -310,8 +294,7 @@ func TestSocketActivation(t *testing.T) {
 func TestSocketThatIsNoneToListenOn(t *testing.T) {
 	t.Parallel()
 	activate := lookup(t, "systemd-socket-activate")
-	port := freePorts(t, 1)[0]
-	address := fmt.Sprintf("127.0.0.1:%d", port)
+	address := freeAddress(t, "127.0.0.1")
 	cmd := exec.Command(activate, "-d", "-l", address, binary, "serve", "-d", t.TempDir())
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr

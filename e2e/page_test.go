@@ -5,7 +5,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -374,12 +373,7 @@ func testPageHostileNames(t *testing.T, b *browser) {
 
 func testPageOutlivesServer(t *testing.T, b *browser) {
 	dir := pipeDir(t)
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	_ = listener.Close()
+	address := freeAddress(t, "127.0.0.1")
 	server := "http://" + address
 	serve := startServe(t, dir, "--listen", address) // beside another
 	p := startPuppet(t, dir)

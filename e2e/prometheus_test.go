@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -186,7 +185,7 @@ func startPrometheus(t *testing.T, config string) *prom {
 	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	address := freeAddress(t)
+	address := freeAddress(t, "127.0.0.1")
 	cmd := exec.Command(program, "--config.file="+file, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--log.level=warn")
 	process := start(t, cmd)
 	p := &prom{url: "http://" + address}
@@ -204,17 +203,6 @@ func startPrometheus(t *testing.T, config string) *prom {
 		return resp.StatusCode == http.StatusOK
 	})
 	return p
-}
-
-// freeAddress returns a loopback address that is free now.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	return listener.Addr().String()
 }
 
 // A promSeries is what Prometheus answers with: of a query at one moment a Value,
@@ -398,12 +386,12 @@ type promHost struct {
 // is that at which they count.
 func TestRatesOfSeveralHostsAreSmooth(t *testing.T) {
 	lookup(t, "prometheus")
-	const interval = 250 * time.Millisecond
+	const interval = 500 * time.Millisecond // and the patience of a scrape
 	var hosts []*promHost
 	config := fmt.Sprintf("global: {scrape_interval: %v, scrape_timeout: %[1]v, evaluation_interval: 1s}\nrule_files: [%q]\nscrape_configs:\n- job_name: statvent\n  static_configs:\n",
 		interval, filepath.Join(workingDirectory(t), "../configs/prometheus/rules/*.yml"))
 	for range 3 {
-		h := &promHost{herd: newHerd(t), address: freeAddress(t), state: t.TempDir()}
+		h := &promHost{herd: newHerd(t), address: freeAddress(t, "127.0.0.1"), state: t.TempDir()}
 		h.size, h.atOnce = 80, 2
 		h.kill = func(i int) bool { return i%3 == 2 }
 		// A process that stays, so that the counters are there from the beginning.

@@ -164,12 +164,7 @@ func newRestarts(t *testing.T) *restarts {
 	}
 	// Clients have another address, so that none gets the port by chance and talks to
 	// itself while there is no serve.
-	listener, err := net.Listen("tcp", "127.0.0.2:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.address = listener.Addr().String()
-	_ = listener.Close()
+	c.address = freeAddress(t, "127.0.0.2")
 	return c
 }
 
