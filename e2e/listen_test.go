@@ -91,7 +91,7 @@ func TestSocketOfAKilledServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, stderr, code := runStatvent(t, dir, "serve", "--listen", "unix:"+file)
-	if text, err := os.ReadFile(file); code != 1 || err != nil || string(text) != "precious" || !strings.Contains(stderr, "something is there that is not a socket") {
+	if text, err := os.ReadFile(file); code != 2 || err != nil || string(text) != "precious" || !strings.Contains(stderr, "something is there that is not a socket") {
 		t.Errorf("exit code %d, %q, %v, %s", code, text, err, stderr)
 	}
 }
