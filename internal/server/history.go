@@ -30,18 +30,34 @@ func newHistory(log *slog.Logger, pipeDir string) history {
 	return history{log: log, pipeDir: pipeDir, passed: make(map[string]bool), lines: make(map[kindOfLine]int)}
 }
 
+// note logs what is new in a collection, or that there was none.
 func (h *history) note(c *pipes.Collection, total *format.Snapshot, err error) {
+	h.noteFailure(err)
 	if err != nil {
-		if h.failed != err.Error() {
-			h.failed = err.Error()
-			h.log.Error("the pipes can't be read", "error", err)
-		}
 		return
 	}
-	if h.failed != "" {
+	h.notePublishers(c)
+	h.noteSources(c.Sources)
+	h.trouble = h.news(h.trouble, "something failed in the background", "error", texts(c.Troubles))
+	h.unequal = h.news(h.unequal, "a stat is not of one kind", "stat", texts(slices.DeleteFunc(slices.Clone(total.Conflicts), format.Conflict.IsUntyped)))
+	h.noteLimits(c.Hits)
+	h.notePassedOver(c.PassedOver)
+	h.countUnsaid()
+}
+
+func (h *history) noteFailure(err error) {
+	switch {
+	case err != nil && h.failed != err.Error():
+		h.failed = err.Error()
+		h.log.Error("the pipes can't be read", "error", err)
+	case err == nil && h.failed != "":
 		h.failed = ""
 		h.log.Info("the pipes can be read again", "pipe_dir", h.pipeDir)
 	}
+}
+
+// notePublishers notes whose the directory is, and whether anybody publishes there.
+func (h *history) notePublishers(c *pipes.Collection) {
 	if warning := host.OwnerWarning(h.pipeDir); warning != h.warning {
 		h.warning = warning
 		if warning != "" {
@@ -59,8 +75,12 @@ func (h *history) note(c *pipes.Collection, total *format.Snapshot, err error) {
 			h.log.Info("programs publish here", "pipe_dir", h.pipeDir, "sources", len(c.Sources))
 		}
 	}
+}
+
+// noteSources notes who answers and who doesn't.
+func (h *history) noteSources(sources []pipes.Source) {
 	states := make(map[string]pipes.State)
-	for _, s := range c.Sources {
+	for _, s := range sources {
 		before, wasAway := h.states[s.Path]
 		switch {
 		case s.Err == nil && wasAway:
@@ -87,10 +107,11 @@ func (h *history) note(c *pipes.Collection, total *format.Snapshot, err error) {
 		}
 	}
 	h.states = states
-	h.trouble = h.news(h.trouble, "something failed in the background", "error", texts(c.Troubles))
-	h.unequal = h.news(h.unequal, "a stat is not of one kind", "stat", texts(slices.DeleteFunc(slices.Clone(total.Conflicts), format.Conflict.IsUntyped)))
+}
+
+func (h *history) noteLimits(hits []pipes.LimitHit) {
 	limits := make(map[string]bool)
-	for _, hit := range host.DescribeLimits(c.Hits) {
+	for _, hit := range host.DescribeLimits(hits) {
 		what := hit.Key + " of " + hit.User
 		limits[what] = true
 		if !h.limits[what] {
@@ -98,15 +119,17 @@ func (h *history) note(c *pipes.Collection, total *format.Snapshot, err error) {
 		}
 	}
 	h.limits = limits
+}
+
+func (h *history) notePassedOver(entries []pipes.PassedOver) {
 	passed := make(map[string]bool)
-	for _, p := range c.PassedOver {
+	for _, p := range entries {
 		passed[p.Name] = true
 		if !h.passed[p.Name] {
 			h.say(slog.LevelWarn, anybodys, "passed over", "entry", p.Name, "why", p.Why)
 		}
 	}
 	h.passed = passed
-	h.countUnsaid()
 }
 
 // maxLines is how many lines of one kind a user's sources may cause in a collection.

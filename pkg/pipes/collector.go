@@ -537,15 +537,7 @@ func (c *Collector) conclude(collection *Collection, dir *directory, l *listing,
 			return // the plain pipe of one that is reported as typed
 		}
 	}
-	if s.last != nil && (err == nil || s.isTyped() || out.State == Unresponsive && pidLives(s.stem)) {
-		out.Snapshot, out.At = s.last.snapshot, s.last.at
-	}
-	if out.Snapshot != nil && out.State == Stale {
-		out.Snapshot = out.Snapshot.Lasting()
-	}
-	if out.PID = s.findPID(dir); s.pid != 0 {
-		out.Since = s.since
-	}
+	s.describe(&out, dir)
 	collection.Sources = append(collection.Sources, out)
 }
 

@@ -17,12 +17,22 @@ import (
 // It goes by the text that was sent, in bytes, and bytesOfLine more for each line: while
 // the text comes that is known at once.
 type memory struct {
-	mu   sync.Mutex // guards the rest, and size and counted of each reading
+	mu   sync.Mutex // guards the rest, and what each reading holds
 	max  int
 	all  int
 	used map[int]int // by user
 	gone []*reading  // that were given up: the kernel may hold them, and what they have got
 }
+
+// A holding is how much of the memory a reading has.
+type holding struct {
+	size    int // of what came
+	counted int // of that
+	mayBe   int // the size for which it needs no more
+}
+
+// kept is what is counted of an answer. See add for what isn't.
+func (h holding) kept() int { return min(h.size, h.counted) }
 
 // bytesOfLine is what a stat takes beside its name, more or less: some lines are less
 // than a stat, and numbers are shorter in memory than as a text.
@@ -37,12 +47,26 @@ func (m *memory) recount(sources map[string]*source, most int) {
 	defer m.mu.Unlock()
 	m.max, m.all, m.used = most, 0, make(map[int]int)
 	for _, s := range sources {
-		m.take(s.owner, s.held())
+		m.take(s.owner, heldBy(s))
 	}
 	m.gone = slices.DeleteFunc(m.gone, (*reading).finished)
 	for _, r := range m.gone {
-		m.take(r.owner, r.counted)
+		m.take(r.owner, r.holds.counted)
 	}
+}
+
+// heldBy is how much of the memory a source has. The caller holds mu.
+func heldBy(s *source) int {
+	n := 0
+	if s.last != nil {
+		n = s.last.size
+	}
+	for _, r := range []*reading{s.late, s.reading} {
+		if r != nil {
+			n = max(n, r.holds.counted)
+		}
+	}
+	return n
 }
 
 // giveUp goes on counting a reading that is no source's any more, until it ends.
@@ -67,8 +91,8 @@ func (m *memory) hasRoom(uid, more int) bool {
 func (m *memory) begin(r *reading, s *source) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r.memory, r.counted = m, s.held()
-	r.mayBe = r.counted + r.counted/8
+	held := heldBy(s)
+	r.memory, r.holds = m, holding{counted: held, mayBe: held + held/8}
 }
 
 // add counts a piece of text that a reading has got, unless there is no room for it. Of
@@ -78,20 +102,20 @@ func (m *memory) begin(r *reading, s *source) {
 func (m *memory) add(r *reading, text []byte) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	r.size += sizeOf(text)
-	more := r.size - r.counted
-	if more <= 0 {
+	h := &r.holds
+	h.size += sizeOf(text)
+	switch more := h.size - h.counted; {
+	case more <= 0:
 		return nil
-	}
-	if !m.hasRoom(r.owner, more) {
-		if r.size <= r.mayBe {
-			return nil
-		}
+	case m.hasRoom(r.owner, more):
+		m.take(r.owner, more)
+		h.counted = h.size
+		return nil
+	case h.size <= h.mayBe:
+		return nil
+	default:
 		return &LimitError{LimitHostBytes, m.max}
 	}
-	m.take(r.owner, more)
-	r.counted = r.size
-	return nil
 }
 
 // A countedParser is a parser of what a reading gets.
@@ -115,7 +139,7 @@ func (r *reading) newParser(like *format.Snapshot) parser {
 		return p
 	}
 	r.memory.mu.Lock()
-	r.size = 0
+	r.holds.size = 0
 	r.memory.mu.Unlock()
 	return countedParser{p, r}
 }

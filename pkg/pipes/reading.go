@@ -44,9 +44,7 @@ type reading struct {
 	owner    int       // whose it was when it was listed, or nobodys
 	turn     turn      // of the owner
 	memory   *memory   // that of the Collector, or nil
-	size     int       // of what came; memory guards it
-	counted  int       // so much of the memory; the same
-	mayBe    int       // the size for which it needs no more of that; the same
+	holds    holding   // of the memory, which guards it
 	deadline time.Time // from then on it waits for nothing but its writer
 
 	// hopeful tells whether an entry that isn't there may come back at once: a

@@ -47,20 +47,6 @@ type lastSeen struct {
 	size     int // as memory counts it; of what another Collector saw see reserve
 }
 
-// held is how much of the memory the source has. The caller holds memory.mu.
-func (s *source) held() int {
-	n := 0
-	if s.last != nil {
-		n = s.last.size
-	}
-	for _, r := range []*reading{s.late, s.reading} {
-		if r != nil {
-			n = max(n, r.counted)
-		}
-	}
-	return n
-}
-
 func (s *source) isTyped() bool { return s.id != "" }
 
 // isFinal tells whether the source has left a file, as far as that is known.
@@ -269,8 +255,22 @@ func (s *source) answered(answer *reading) {
 	if answer.final {
 		snapshot = snapshot.Lasting()
 	}
-	s.last = &lastSeen{snapshot, answer.at, min(answer.size, answer.counted)}
+	s.last = &lastSeen{snapshot, answer.at, answer.holds.kept()}
 	s.sentPID = answer.answer.PID
+}
+
+// describe adds what was seen last, as far as that counts in the state in which the source
+// is, and which process it is of.
+func (s *source) describe(out *Source, dir *directory) {
+	if s.last != nil && (out.Err == nil || s.isTyped() || out.State == Unresponsive && pidLives(s.stem)) {
+		out.Snapshot, out.At = s.last.snapshot, s.last.at
+	}
+	if out.Snapshot != nil && out.State == Stale {
+		out.Snapshot = out.Snapshot.Lasting()
+	}
+	if out.PID = s.findPID(dir); s.pid != 0 {
+		out.Since = s.since
+	}
 }
 
 // silent notes that it hasn't.
