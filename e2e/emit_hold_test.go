@@ -143,7 +143,6 @@ func (h *held) endBy(signal syscall.Signal) {
 	}
 }
 
-// The verbs do with each line what they do without --hold.
 // What has been written when the signal comes is read.
 func TestHoldReadsOnAfterASignal(t *testing.T) {
 	t.Parallel()
@@ -178,6 +177,7 @@ func TestHoldEndsWhileSomebodyWrites(t *testing.T) {
 	<-written
 }
 
+// The verbs do with each line what they do without --hold.
 func TestHoldWithVerbs(t *testing.T) {
 	t.Parallel()
 	e := newEmitter(t)
