@@ -350,7 +350,7 @@ func TestLinesThatCannotBeReadCostNoOther(t *testing.T) {
 		says2(strings.Repeat(name+": 1\n", 100)), name+": 100\n", 0)
 	check("a line that is too long", Limits{MaxLine: 33}, says2(name+": 1\n"+name+": 12\ny: 2\n"), name+": 1\ny: 2\n", 1)
 	size := scaled(100 << 20)
-	check("a line of 100 MB", Limits{MaxBytes: 200 << 20}, func(w int) {
+	check("a line of 100 MB", Limits{MaxBytes: 200 << 20, MaxHostBytes: 400 << 20}, func(w int) {
 		_ = writeAll(w, []byte("a: 1\n"))
 		for block, left := bytes.Repeat([]byte("x"), 1<<20), size; left > 0; left -= len(block) {
 			if writeAll(w, block) != nil {
