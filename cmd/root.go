@@ -160,7 +160,6 @@ not be read, or some lines could not be stored (the others were printed, or stor
 		// Scripts call it thousands of times, without need for the others.
 		return root
 	}
-	root.SetVersionTemplate("{{.Name}} {{.Version}}\n") // as the command version has it
 	root.AddCommand(newServe(a), newCat(a), newList(a), newWatch(a), newConfig(a), newVersion(a), newCompletion(a))
 	root.SetHelpCommand(newHelp(a))
 	if len(args) > 0 && isCompletion(args[0]) {
