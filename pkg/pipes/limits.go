@@ -177,10 +177,6 @@ func (h hits) list() []LimitHit {
 // Limits are: one that hangs takes a descriptor.
 func MaxOpenSources() int { return Share(maxDescriptors()) }
 
-// Share is how many of so many places one may have who comes first: three quarters,
-// so that whoever comes next finds some.
-func Share(places int) int { return max(places, 0) - max(places, 0)/4 }
-
 // failedBy returns the limit that made a source fail.
 func failedBy(err error) (*LimitError, bool) {
 	limit := new(LimitError)

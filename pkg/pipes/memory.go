@@ -17,11 +17,9 @@ import (
 // It goes by the text that was sent, in bytes, and bytesOfLine more for each line: while
 // the text comes that is known at once.
 type memory struct {
-	mu   sync.Mutex // guards the rest, and what each reading holds
-	max  int
-	all  int
-	used map[int]int // by user
-	gone []*reading  // that were given up: the kernel may hold them, and what they have got
+	mu sync.Mutex // guards the rest, and what each reading holds
+	shares
+	gone []*reading // that were given up: the kernel may hold them, and what they have got
 }
 
 // A holding is how much of the memory a reading has.
@@ -40,12 +38,15 @@ const bytesOfLine = 32
 
 func sizeOf(text []byte) int { return len(text) + bytesOfLine*bytes.Count(text, []byte{'\n'}) }
 
+// sizeOfDocument is that of a document which isn't there as a text.
+func sizeOfDocument(d *format.Document) int { return sizeOf(format.AppendTyped(nil, d)) }
+
 // recount begins a collection with what the sources, and readings that were given up, have
 // by now. All else that was counted is gone.
 func (m *memory) recount(sources map[string]*source, most int) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.max, m.all, m.used = most, 0, make(map[int]int)
+	m.shares = newShares(most)
 	for _, s := range sources {
 		m.take(s.owner, heldBy(s))
 	}
@@ -74,17 +75,6 @@ func (m *memory) giveUp(r *reading) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.gone = append(m.gone, r)
-}
-
-func (m *memory) take(uid, n int) {
-	m.all += n
-	m.used[uid] += n
-}
-
-// hasRoom tells whether a user may have so much more.
-func (m *memory) hasRoom(uid, more int) bool {
-	mine := m.used[uid]
-	return mine+more <= Share(m.max-(m.all-mine))
 }
 
 // begin has a reading count for what the source has already: it takes the place of that.

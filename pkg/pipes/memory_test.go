@@ -167,8 +167,8 @@ func TestMemoryOfWhoGrowsALittle(t *testing.T) {
 		if err := answers(ours, 563); err == nil {
 			t.Error("it grows beyond an eighth of what it had room for")
 		}
-		if m.recount(sources, 1000); m.used[1] != 500 {
-			t.Errorf("it has %d of the memory", m.used[1])
+		if m.recount(sources, 1000); m.of[1] != 500 {
+			t.Errorf("it has %d of the memory", m.of[1])
 		}
 	})
 	t.Run("beside one's own", func(t *testing.T) {

@@ -3,16 +3,12 @@ package pipes
 import (
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 )
 
 // room says which sources are read where there are more than a Collector reads: those
 // that were, and of the others so many of each user that there is room for more users.
 type room struct {
-	max int
-	all int
-	of  map[int]int // sources by user
+	shares
 	hit hits
 }
 
@@ -25,14 +21,14 @@ func (c *Collector) newRoom(l *listing) *room {
 	if n <= Share(c.maxSources) {
 		return nil
 	}
-	r := &room{max: c.maxSources, of: make(map[int]int), hit: c.hits}
+	r := &room{newShares(c.maxSources), c.hits}
 	isListed := make(map[string]bool, len(l.pipes))
 	for _, stem := range l.pipes {
 		isListed[statsName(stem)] = true
 	}
 	for name, s := range c.sources {
 		if s.isTyped() && l.hasTyped(s.stem, s.id) || isListed[name] {
-			r.take(s.owner)
+			r.take(s.owner, 1)
 		}
 	}
 	c.takeSaved(r, l)
@@ -53,16 +49,10 @@ func (c *Collector) takeSaved(r *room, l *listing) {
 		}
 	}
 	for saved := range c.saved {
-		uid, id, _ := strings.Cut(saved, ".")
-		if user, err := strconv.Atoi(uid); err == nil && unknown[id] && c.owners().have(user) {
-			r.take(user)
+		if uid, id, err := splitSavedID(saved); err == nil && unknown[id] && c.owners().have(uid) {
+			r.take(uid, 1)
 		}
 	}
-}
-
-func (r *room) take(uid int) {
-	r.all++
-	r.of[uid]++
 }
 
 // admit tells whether a source of that user that wasn't read before is to be.
@@ -70,11 +60,11 @@ func (r *room) admit(uid int) bool {
 	if r == nil {
 		return true
 	}
-	if mine := r.of[uid]; mine >= Share(r.max-(r.all-mine)) {
+	if !r.hasRoom(uid, 1) {
 		r.hit.add(LimitSources, r.max, uid)
 		return false
 	}
-	r.take(uid)
+	r.take(uid, 1)
 	return true
 }
 

@@ -42,17 +42,23 @@ const maxSavedLine = 64 << 20
 // of another's in its name.
 func savedID(uid int, id string) string { return strconv.Itoa(uid) + "." + id }
 
+// splitSavedID returns what savedID has put together.
+func splitSavedID(saved string) (uid int, id string, err error) {
+	user, id, _ := strings.Cut(saved, ".")
+	uid, err = strconv.Atoi(user)
+	return uid, id, err
+}
+
 // userOf returns the user in a savedID.
-func userOf(savedID string) int {
-	user, _, _ := strings.Cut(savedID, ".")
-	uid, _ := strconv.Atoi(user)
+func userOf(saved string) int {
+	uid, _, _ := splitSavedID(saved)
 	return uid
 }
 
 // isSaved tells whether something is saved of anybody's recorder with that id.
 func (c *Collector) isSaved(id string) bool {
 	for saved := range c.saved {
-		if _, of, _ := strings.Cut(saved, "."); of == id {
+		if _, of, _ := splitSavedID(saved); of == id {
 			return true
 		}
 	}
@@ -144,20 +150,20 @@ func (f *stateFile) takeOver(ours, theirs map[string]*format.Snapshot) (leftOut 
 		if s == nil {
 			return 0
 		}
-		return sizeOf(format.AppendTyped(nil, &format.Document{Snapshot: s}))
+		return sizeOfDocument(&format.Document{Snapshot: s})
 	}
-	m := memory{max: f.limits.withDefaults().MaxHostBytes, used: make(map[int]int)}
+	room := newShares(f.limits.withDefaults().MaxHostBytes)
 	for id, s := range ours {
-		m.take(userOf(id), size(s))
+		room.take(userOf(id), size(s))
 	}
 	for _, id := range slices.Sorted(maps.Keys(theirs)) {
 		more := max(0, size(theirs[id])-size(ours[id]))
-		if !m.hasRoom(userOf(id), more) {
+		if !room.hasRoom(userOf(id), more) {
 			leftOut = fmt.Errorf("what was saved of user %d isn't all saved again, so counters may fall at the next start: there is no more room (max_%s)",
 				userOf(id), LimitHostBytes)
 			continue
 		}
-		m.take(userOf(id), more)
+		room.take(userOf(id), more)
 		ours[id] = theirs[id]
 	}
 	return leftOut
@@ -306,12 +312,12 @@ func (c *Collector) loadState() {
 // newcomers have. It isn't all that was sent, and where it is more than a user may have by
 // now, the rest counts for nothing: who asks first goes on.
 func (c *Collector) reserve() {
-	m := memory{max: c.opts.Limits.MaxHostBytes, used: make(map[int]int)}
+	room := newShares(c.opts.Limits.MaxHostBytes)
 	for _, id := range slices.Sorted(maps.Keys(c.saved)) {
 		last, uid := c.saved[id], userOf(id)
-		size := sizeOf(format.AppendTyped(nil, &format.Document{ID: id, Snapshot: last.snapshot}))
-		if m.hasRoom(uid, size) {
-			m.take(uid, size)
+		size := sizeOfDocument(&format.Document{ID: id, Snapshot: last.snapshot})
+		if room.hasRoom(uid, size) {
+			room.take(uid, size)
 			last.size = size
 			c.saved[id] = last
 		}
