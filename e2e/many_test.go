@@ -4,10 +4,7 @@ package e2e
 
 import (
 	"flag"
-	"fmt"
-	"os"
 	"strconv"
-	"strings"
 	"testing"
 	"time"
 )
@@ -27,7 +24,7 @@ func TestManyProcessesCostNothing(t *testing.T) {
 			_, took := serve.stats(t)
 			answer = min(answer, took)
 		}
-		return answer, residentKB(t, serve.Process.Pid)
+		return answer, rss(t, serve.Process.Pid) >> 10
 	}
 	h.size = 100
 	h.run(t)
@@ -49,24 +46,4 @@ func TestManyProcessesCostNothing(t *testing.T) {
 		t.Errorf("serve says %v", served)
 	}
 	h.awaitTidiness(t, serve)
-}
-
-// residentKB returns how much memory a process has.
-func residentKB(t *testing.T, pid int) int {
-	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for line := range strings.Lines(string(text)) {
-		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
-			kB, err := strconv.Atoi(strings.Fields(rest)[0])
-			if err != nil {
-				t.Fatal(err)
-			}
-			return kB
-		}
-	}
-	t.Fatalf("process %d has no memory", pid)
-	return 0
 }
